@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Actions: what a rung does. One table row each (name, rung, check, start, cancel), composed in daemon/actions.c; a
+ * back end in another folder (systemd/, kube/) implements the same four and may include this header. An action never
+ * blocks the loop; it ends by calling `done` exactly once, also after cancel().
+ */
+#pragma once
+
+#include <limits.h>
+#include <sys/types.h>
+#include <systemd/sd-event.h>
+
+#include "policy/decision.h"
+#include "probe/client.h"
+#include "sample/target.h"
+
+#define ACTION_ARGV_MAX 32
+
+typedef enum RotateMethod { ROTATE_NONE, ROTATE_SIGNAL, ROTATE_HOOK, ROTATE_UNIT, _ROTATE_METHOD_MAX } RotateMethod;
+
+typedef struct ActionOptions {
+        uint64_t reclaim_find_timeout_usec;   /* to find a safe thread; default 2 s */
+        uint64_t reclaim_finish_timeout_usec; /* for malloc_trim itself; default 10 s */
+        bool allow_seccomp;                   /* reclaim although a seccomp filter is on whose verdict is not known */
+        RotateMethod rotate_method;
+        int rotate_signal;                    /* default SIGTERM */
+        uint64_t rotate_wait_usec;            /* how long the target may take to end (drain); default 30 s. Never SIGKILL */
+        char *hook_argv[ACTION_ARGV_MAX + 1]; /* NULL-terminated, no shell. Owner: the Settings */
+        uint64_t hook_timeout_usec;           /* then SIGTERM, 5 s later SIGKILL, to the hook alone; default 30 s */
+        char unit[256];                       /* ROTATE_UNIT: which; "" = the unit of the target's cgroup */
+} ActionOptions;
+
+typedef struct ActionContext {
+        sd_event *event;
+        ProbeClient *probe;        /* NULL = none: reclaim is unsupported */
+        Target *target;
+        const ActionOptions *options;
+        const char *evidence_json; /* the decision as one JSON object, for hooks. Owner: caller, for the call of start() */
+} ActionContext;
+
+typedef struct ActionRun ActionRun; /* one action in flight; every implementation has its own */
+typedef void (*ActionDoneFn)(void *userdata, const Outcome *o);
+
+typedef struct Action {
+        const char *name;
+        Rung rung;
+        /* check() - could it work now? Return: 0; negative errno, with one sentence in @why. Touches nothing. */
+        int (*check)(const ActionContext *c, char *why, size_t why_size);
+        /* start() - Return: 0 and *ret set: `done` will be called, later, from the loop; negative errno: it will not. */
+        int (*start)(const ActionContext *c, const Decision *d, ActionDoneFn done, void *userdata, ActionRun **ret);
+        /* cancel() - stop waiting (shutdown, target gone): calls `done` with OUTCOME_CANCELLED before it returns and frees
+         * the run. Undoes nothing that the target already got. NULL is accepted. */
+        void (*cancel)(ActionRun *run);
+} Action;

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the policy says: for each rung of the ladder one Decision with its reason, and what came of an action. Plain data.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef enum Rung { RUNG_ALERT, RUNG_RECLAIM, RUNG_ROTATE, _RUNG_MAX } Rung;
+
+typedef enum Verb {
+        VERB_NONE,    /* nothing to do: below every threshold */
+        VERB_ACT,     /* do it now */
+        VERB_SKIP,    /* a threshold is crossed, but: reason */
+        VERB_RESOLVE, /* alert only: it is over */
+        _VERB_MAX,
+} Verb;
+
+/* Every decision and every skip carries one; the name is a metric label and a log field, so it never changes meaning. */
+typedef enum Reason {
+        REASON_BELOW,           /* no threshold crossed */
+        REASON_USED_RATIO,      /* used_ratio crossed */
+        REASON_USED_BYTES,
+        REASON_TIME_TO_LIMIT,   /* the forecast's lower bound is below time_to_limit */
+        REASON_PERSISTS,        /* alert: still firing, nothing new to say */
+        REASON_CLEARED,         /* alert: below the threshold less hysteresis */
+        REASON_TARGET_GONE,     /* alert: the process ended */
+        REASON_DISABLED,        /* skip: rung switched off */
+        REASON_DRY_RUN,
+        REASON_STARTUP_GRACE,
+        REASON_HOLD,            /* skip: crossed, but not yet for as long as `for` */
+        REASON_COOLDOWN,
+        REASON_BUSY,            /* skip: another action is in flight */
+        REASON_BREAKER,         /* skip: N rotations in the window are done */
+        REASON_FRUITLESS,       /* skip (reclaim): the last attempts gave too little; the ladder moved on */
+        REASON_EARLIER_RUNG,    /* skip (rotate): reclaim is to be tried first */
+        REASON_NO_TREND,        /* skip: time_to_limit wanted, the forecast has no figure yet */
+        REASON_UNSUPPORTED,     /* skip: the action's own check refused */
+        _REASON_MAX,
+} Reason;
+
+typedef struct Decision {
+        Rung rung;
+        Verb verb;
+        Reason reason;       /* for ACT and RESOLVE the trigger; for SKIP what stands in the way */
+        Reason trigger;      /* which threshold was crossed, also when skipped; REASON_BELOW if none */
+        /* evidence: what it was decided on */
+        uint64_t time_usec;
+        uint64_t usage_bytes, limit_bytes;
+        double used_ratio;             /* 0 without a limit */
+        double slope_bytes_per_s;
+        uint64_t eta_usec, eta_lo_usec, eta_hi_usec; /* USEC_INFINITY = never or unknown */
+        uint64_t wait_usec;            /* SKIP: until when it cannot change by itself (cool-down, grace, hold); 0 = n/a */
+} Decision;
+
+typedef enum OutcomeResult {
+        OUTCOME_OK,       /* done, and measured to have helped */
+        OUTCOME_PARTIAL,  /* done, little or nothing gained */
+        OUTCOME_REFUSED,  /* declined before anything was touched */
+        OUTCOME_TIMEOUT,
+        OUTCOME_CANCELLED,
+        OUTCOME_ERROR,
+        _OUTCOME_MAX,
+} OutcomeResult;
+
+typedef struct Outcome {
+        Rung rung;
+        OutcomeResult result;
+        uint64_t time_usec;            /* when it ended, CLOCK_BOOTTIME */
+        uint64_t duration_usec;
+        uint64_t before_bytes, after_bytes; /* RSS around a reclaim; 0 when not measured */
+        uint64_t released_bytes;
+        uint64_t stop_usec;            /* how long a thread of the target was held */
+        char method[16];               /* "malloc_trim", "signal", "hook", "unit" */
+        char detail[160];              /* one sentence */
+} Outcome;
+
+const char *rung_name(Rung r);
+const char *verb_name(Verb v);
+const char *reason_name(Reason r);     /* "used_ratio", "cooldown", ... */
+const char *reason_text(Reason r);     /* one phrase for people */
+const char *outcome_name(OutcomeResult r);
