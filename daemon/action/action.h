@@ -24,7 +24,7 @@ typedef struct ActionOptions {
         bool allow_seccomp;                   /* reclaim although a seccomp filter is on whose verdict is not known */
         RotateMethod rotate_method;
         int rotate_signal;                    /* default SIGTERM */
-        uint64_t rotate_wait_usec;            /* how long the target may take to end (drain); default 30 s. Never SIGKILL */
+        uint64_t rotate_wait_usec;            /* the target's time to end (drain); default 30 s. Never SIGKILL */
         char *hook_argv[ACTION_ARGV_MAX + 1]; /* NULL-terminated, no shell. Owner: the Settings */
         uint64_t hook_timeout_usec;           /* then SIGTERM, 5 s later SIGKILL, to the hook alone; default 30 s */
         char unit[256];                       /* ROTATE_UNIT: which; "" = the unit of the target's cgroup */
@@ -35,7 +35,7 @@ typedef struct ActionContext {
         ProbeClient *probe;        /* NULL = none: reclaim is unsupported */
         Target *target;
         const ActionOptions *options;
-        const char *evidence_json; /* the decision as one JSON object, for hooks. Owner: caller, for the call of start() */
+        const char *evidence_json; /* the decision as a JSON object, for hooks. Owner: caller, during start() */
 } ActionContext;
 
 typedef struct ActionRun ActionRun; /* one action in flight; every implementation has its own */
@@ -46,9 +46,9 @@ typedef struct Action {
         Rung rung;
         /* check() - could it work now? Return: 0; negative errno, with one sentence in @why. Touches nothing. */
         int (*check)(const ActionContext *c, char *why, size_t why_size);
-        /* start() - Return: 0 and *ret set: `done` will be called, later, from the loop; negative errno: it will not. */
+        /* start() - Return: 0 and *ret set: `done` will be called, later, from the loop; negative errno: it is not. */
         int (*start)(const ActionContext *c, const Decision *d, ActionDoneFn done, void *userdata, ActionRun **ret);
-        /* cancel() - stop waiting (shutdown, target gone): calls `done` with OUTCOME_CANCELLED before it returns and frees
-         * the run. Undoes nothing that the target already got. NULL is accepted. */
+        /* cancel() - stop waiting (shutdown, target gone): calls `done` with OUTCOME_CANCELLED before it returns and
+         * frees the run. Undoes nothing that the target already got. NULL is accepted. */
         void (*cancel)(ActionRun *run);
 } Action;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the policy says: for each rung of the ladder one Decision with its reason, and what came of an action. Plain data.
+ * What the policy says: for each rung of the ladder one Decision with its reason, and what came of an action. Plain
+ * data.
  */
 #pragma once
 
@@ -17,7 +18,7 @@ typedef enum Verb {
         _VERB_MAX,
 } Verb;
 
-/* Every decision and every skip carries one; the name is a metric label and a log field, so it never changes meaning. */
+/* Every decision and every skip carries one; the name is a metric label and a log field: it never changes meaning. */
 typedef enum Reason {
         REASON_BELOW,           /* no threshold crossed */
         REASON_USED_RATIO,      /* used_ratio crossed */
@@ -51,7 +52,7 @@ typedef struct Decision {
         double used_ratio;             /* 0 without a limit */
         double slope_bytes_per_s;
         uint64_t eta_usec, eta_lo_usec, eta_hi_usec; /* USEC_INFINITY = never or unknown */
-        uint64_t wait_usec;            /* SKIP: until when it cannot change by itself (cool-down, grace, hold); 0 = n/a */
+        uint64_t wait_usec;            /* SKIP: until it could change by itself (cool-down, grace, hold); 0 = n/a */
 } Decision;
 
 typedef enum OutcomeResult {
@@ -76,6 +77,7 @@ typedef struct Outcome {
         char detail[160];              /* one sentence */
 } Outcome;
 
+/* *_name() - stable words, for metric labels, log fields and JSON. Owner: static. */
 const char *rung_name(Rung r);
 const char *verb_name(Verb v);
 const char *reason_name(Reason r);     /* "used_ratio", "cooldown", ... */

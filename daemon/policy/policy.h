@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The ladder: observe -> alert -> reclaim -> rotate. A pure state machine: no clock, no I/O, no allocation. Called once a
- * tick, it answers for every rung, and never starts anything itself; the daemon acts and tells the outcome back.
+ * The ladder: observe -> alert -> reclaim -> rotate. A pure state machine: no clock, no I/O, no allocation. Called
+ * once a tick, it answers for every rung, and never starts anything itself; the daemon acts and tells the outcome
+ * back.
  */
 #pragma once
 
@@ -21,8 +22,8 @@ typedef struct RungOptions {
 
 typedef struct PolicyOptions {
         bool dry_run;                  /* decide, log and count, but act on alert only */
-        uint64_t startup_grace_usec;   /* after the target's start: no reclaim, no rotate, and no forecast-based alert */
-        double hysteresis_ratio;       /* an alert ends below threshold x (1 - this), or eta above time_to_limit x (1 + this) */
+        uint64_t startup_grace_usec;   /* after the target's start: no reclaim, no rotate, no alert by forecast */
+        double hysteresis_ratio;       /* alert ends below threshold x (1 - this), or eta above its x (1 + this) */
         RungOptions rung[_RUNG_MAX];
         uint64_t reclaim_min_yield_bytes; /* a reclaim that releases less is fruitless */
         double reclaim_min_yield_ratio;   /* or less than this share of RSS */
@@ -63,6 +64,7 @@ typedef struct Policy {
         unsigned rotation_head, n_rotations;
 } Policy;
 
+/* policy_init() - the state before the first tick. @options: copied. */
 void policy_init(Policy *p, const PolicyOptions *options);
 
 /* policy_set_options() - after a reload: thresholds change, history (cool-downs, breaker, firing alert) stays. */

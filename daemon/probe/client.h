@@ -35,4 +35,5 @@ pid_t probe_client_pid(const ProbeClient *c);
 int probe_client_send(ProbeClient *c, const ProbeRequest *req, ProbeReplyFn fn, void *userdata) _must_check_;
 
 /* probe_client_call() - send and wait. @ret_fd may be NULL. Return: 0 (look at ret->result), -ETIMEDOUT, -EPIPE ... */
-int probe_client_call(ProbeClient *c, const ProbeRequest *req, ProbeReply *ret, int *ret_fd, uint64_t timeout_usec) _must_check_;
+int probe_client_call(ProbeClient *c, const ProbeRequest *req, ProbeReply *ret, int *ret_fd,
+                      uint64_t timeout_usec) _must_check_;

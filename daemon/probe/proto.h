@@ -100,7 +100,8 @@ typedef struct ProbeReply {
 } ProbeReply;
 
 _Static_assert(sizeof(ProbeRequest) == 40, "layout is the protocol: bump PROBE_PROTO_VERSION");
-_Static_assert(sizeof(ProbeReply) == 24 + PROBE_DETAIL_MAX + sizeof(ProbeSmaps), "layout is the protocol: bump PROBE_PROTO_VERSION");
+_Static_assert(sizeof(ProbeReply) == 24 + PROBE_DETAIL_MAX + sizeof(ProbeSmaps),
+               "layout is the protocol: bump PROBE_PROTO_VERSION");
 
 const char *probe_result_name(ProbeResult r); /* "ok", "no_safe_thread", ...: stable, for JSON and metrics */
 const char *probe_result_text(ProbeResult r); /* one sentence */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Options of the report layer; settings/ fills them.
+ * Options of the report layer; settings/ fills them, report_new() copies them. Fixed arrays, so that a copy needs no
+ * ownership; an empty string turns the feature off.
  */
 #pragma once
 

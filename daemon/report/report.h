@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Telling the world: metrics (scrape and push) and alerts (webhook). Owns the HTTP client and server, which exist only when
- * configured. Asks for a View when it needs one; never blocks the loop, never fails the daemon: what cannot be delivered is
- * retried, then dropped and counted.
+ * Telling the world: metrics (scrape and push) and alerts (webhook). Owns the HTTP client and server, which exist
+ * only when configured. Asks for a View when it needs one; never blocks the loop, never fails the daemon: what cannot
+ * be delivered is retried, then dropped and counted.
  */
 #pragma once
 
@@ -27,11 +27,13 @@ typedef struct ReportHost {
         void *userdata;
 } ReportHost;
 
-/* report_new() - @options copied. Return: 0; negative errno with the sentence in @why (address in use, library missing). */
-int report_new(sd_event *event, const ReportOptions *options, const ReportHost *host, Report **ret, char *why, size_t why_size) _must_check_;
+/* report_new() - @options copied. Return: 0; negative errno with the sentence in @why (address in use, library
+ * missing). */
+int report_new(sd_event *event, const ReportOptions *options, const ReportHost *host, Report **ret, char *why,
+               size_t why_size) _must_check_;
 Report *report_free(Report *r);
 
-/* report_set_options() - after a reload, all or nothing: on failure the old options stay in force. Queued alerts stay. */
+/* report_set_options() - after a reload, all or nothing: on failure the old options stay. Queued alerts stay. */
 int report_set_options(Report *r, const ReportOptions *options, char *why, size_t why_size) _must_check_;
 
 /* report_alert() - firing, still firing (repeat) or resolved; queued at once, first attempt in the same loop turn. */
@@ -42,8 +44,8 @@ void report_action(Report *r, const TargetView *t, const Outcome *o, const Decis
 /* report_tick_done() - the daemon finished a tick (pushes are timed by report itself). */
 void report_sinks(const Report *r, SinkCounters *ret, unsigned max, unsigned *ret_n);
 
-/* report_flush_begin() - at a clean stop: last push, DELETE of the group, pending alerts; calls @done when finished or after
- * @deadline_usec from now, whichever is first. */
+/* report_flush_begin() - at a clean stop: last push, DELETE of the group, pending alerts; calls @done when finished or
+ * after @deadline_usec from now, whichever is first. */
 typedef void (*ReportFlushedFn)(void *userdata);
 void report_flush_begin(Report *r, uint64_t deadline_usec, ReportFlushedFn done, void *userdata);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Everything that can be told, at one moment: the daemon fills a View and every encoder (metrics, status JSON, alerts) reads
- * it. Pointers are borrowed for the duration of the call.
+ * Everything that can be told, at one moment: the daemon fills a View and every encoder (metrics, status JSON,
+ * alerts) reads it. Pointers are borrowed for the duration of the call.
  */
 #pragma once
 

@@ -22,7 +22,8 @@ typedef struct Cgroup {
         unsigned n_limits;
 } Cgroup;
 
-#define CGROUP_NULL ((Cgroup){.dir_fd = -1, .stat_fd = -1, .current_fd = -1, .swap_fd = -1, .events_fd = -1, .pressure_fd = -1})
+#define CGROUP_NULL \
+        ((Cgroup){.dir_fd = -1, .stat_fd = -1, .current_fd = -1, .swap_fd = -1, .events_fd = -1, .pressure_fd = -1})
 
 /**
  * cgroup_open() - find and open the group of a process

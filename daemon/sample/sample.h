@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One reading of one target: plain data that flows down (sample -> trend -> policy -> report). Nothing here is a guess: a
- * figure that could not be read is absent, i.e. its bit in `have` is clear and the field is 0.
+ * One reading of one target: plain data that flows down (sample -> trend -> policy -> report). Nothing here is a
+ * guess: a figure that could not be read is absent, i.e. its bit in `have` is clear and the field is 0.
  */
 #pragma once
 
@@ -29,7 +29,7 @@ typedef enum LimitSource {
 typedef struct CgroupSample {
         uint8_t version;        /* 1 or 2; 0 = not seen */
         uint64_t current_bytes; /* memory.current / usage_in_bytes, page cache included: shown, never forecast */
-        uint64_t usage_bytes;   /* anon + shmem + unreclaimable kernel + swap where it counts: what an OOM kill cannot reclaim */
+        uint64_t usage_bytes;   /* anon + shmem + unreclaimable kernel + swap where it counts: cannot be reclaimed */
         uint64_t limit_bytes;   /* min over visible ancestors; 0 = none ("max") */
         uint64_t high_bytes;    /* memory.high; 0 = none */
         uint64_t anon_bytes, file_bytes, shmem_bytes, kernel_bytes, inactive_file_bytes, swap_bytes;

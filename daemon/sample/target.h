@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Who is watched. A TargetSpec says how to find the process; a Target is the process found: its identity is a pidfd plus
- * the start time (a pid alone may be reused), and its kept-open descriptors make one sample cost one pread() each.
- * A target may start later than we do, restart, exec or end: each is an event, never an error.
+ * Who is watched. A TargetSpec says how to find the process; a Target is the process found: its identity is a pidfd
+ * plus the start time (a pid alone may be reused), and its kept-open descriptors make one sample cost one pread()
+ * each. A target may start later than we do, restart, exec or end: each is an event, never an error.
  */
 #pragma once
 
@@ -76,7 +76,9 @@ typedef struct Target {
         bool was_found, absent_told;
 } Target;
 
-#define TARGET_NULL ((Target){.pid_fd = -1, .dir_fd = -1, .status_fd = -1, .source = {.proc_fd = -1, .cgroup_fd = -1}, .cgroup = CGROUP_NULL})
+#define TARGET_NULL                                              \
+        ((Target){.pid_fd = -1, .dir_fd = -1, .status_fd = -1, \
+                  .source = {.proc_fd = -1, .cgroup_fd = -1}, .cgroup = CGROUP_NULL})
 
 /**
  * target_init() - a Target that has not been looked for yet
@@ -104,7 +106,7 @@ int target_refresh(Target *t, TargetEvent *ret_event) _must_check_;
  */
 int target_sample(Target *t, uint64_t now_usec, uint64_t env_limit_bytes, Sample *ret) _must_check_;
 
-/* target_is_same() - the pid still is the process that was found (start time compared). Cheap; call before any action. */
+/* target_is_same() - the pid still is the process found (start time compared). Cheap; call it before an action. */
 bool target_is_same(const Target *t);
 
 /* target_set_cgroup_dir() - a directory descriptor of the target's /sys/fs/cgroup, opened by the probe because we may

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * YAML text -> Settings, all or nothing. libyaml events with marks go through the table of settings/schema.c; every problem
- * is an entry "file:line:col: message" that names the value and what is allowed, and loading goes on so that one run shows all
- * of them. Unknown keys (with the nearest known one), duplicate keys, wrong types, out-of-range values, missing
- * requirements and contradictions are errors. Aliases and anchors are refused, documents after the first too.
+ * YAML text -> Settings, all or nothing. libyaml events with marks go through the table of settings/schema.c; every
+ * problem is an entry "file:line:col: message" that names the value and what is allowed, and loading goes on so that
+ * one run shows all of them. Unknown keys (with the nearest known one), duplicate keys, wrong types, out-of-range
+ * values, missing requirements and contradictions are errors. Aliases and anchors are refused, documents after the
+ * first too.
  */
 #pragma once
 
@@ -26,12 +27,15 @@ typedef struct SettingsOrigins SettingsOrigins;
  */
 int settings_load_file(const char *path, Settings *ret, SettingsOrigins **ret_origins, Buf *problems) _must_check_;
 /* settings_load_string() - the same for text in memory; @name stands for the file in messages. */
-int settings_load_string(const char *name, const char *text, size_t len, Settings *ret, SettingsOrigins **ret_origins, Buf *problems) _must_check_;
+int settings_load_string(const char *name, const char *text, size_t len, Settings *ret, SettingsOrigins **ret_origins,
+                         Buf *problems) _must_check_;
 
+/* settings_done() - release what a Settings owns; the struct itself is the caller's. */
 void settings_done(Settings *s);
 SettingsOrigins *settings_origins_free(SettingsOrigins *o);
 
-/* settings_dump() - effective values as YAML that loads again, each with its origin as a comment. Secrets are file names. */
+/* settings_dump() - effective values as YAML that loads again, each with its origin as a comment. Secrets are file
+ * names. */
 void settings_dump(Buf *b, const Settings *s, const SettingsOrigins *o);
 /* settings_schema_json() - JSON Schema (draft 2020-12) of the file, from the same table. */
 void settings_schema_json(Buf *b);

@@ -14,7 +14,13 @@
 
 #define SETTINGS_TARGETS_MAX 16
 
-typedef enum LogChoice { LOG_CHOICE_AUTO, LOG_CHOICE_JOURNAL, LOG_CHOICE_JSON, LOG_CHOICE_PLAIN, _LOG_CHOICE_MAX } LogChoice;
+typedef enum LogChoice {
+        LOG_CHOICE_AUTO,
+        LOG_CHOICE_JOURNAL,
+        LOG_CHOICE_JSON,
+        LOG_CHOICE_PLAIN,
+        _LOG_CHOICE_MAX,
+} LogChoice;
 
 typedef struct SampleOptions {
         uint64_t interval_usec;        /* between two samples; default 5 s, 100 ms..10 min */

@@ -21,7 +21,10 @@ typedef struct TrendOptions {
 } TrendOptions;
 
 #define TREND_OPTIONS_DEFAULT \
-        ((TrendOptions){.window_usec = 10 * USEC_PER_MINUTE, .min_span_usec = 30 * USEC_PER_SEC, .min_samples = 8, .confidence = 0.90})
+        ((TrendOptions){.window_usec = 10 * USEC_PER_MINUTE,   \
+                        .min_span_usec = 30 * USEC_PER_SEC,    \
+                        .min_samples = 8,                      \
+                        .confidence = 0.90})
 
 /* Why the window was emptied last. */
 typedef enum TrendReset {
@@ -80,6 +83,7 @@ typedef struct TrendFit {
         double confidence;
 } TrendFit;
 
+/* trend_init() - an empty window. @options: copied. */
 void trend_init(Trend *t, const TrendOptions *options);
 
 /**
@@ -97,5 +101,6 @@ void trend_reset(Trend *t, uint64_t time_usec, TrendReset why);
 /* trend_fit() - the line now. Always fills @ret. */
 void trend_fit(const Trend *t, TrendFit *ret);
 
+/* trend_*_name() - stable words, for metric labels and JSON. Owner: static. */
 const char *trend_reset_name(TrendReset r);
 const char *trend_state_name(TrendState s); /* "wait", "flat", "growing", "shrinking" */
