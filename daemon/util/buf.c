@@ -28,7 +28,7 @@ static bool buf_reserve(Buf *b, size_t extra) {
         if (want <= b->cap)
                 return true;
         for (cap = b->cap ? b->cap : 256; cap < want;)
-                cap *= 2;
+                cap = cap > max / 2 ? max : cap * 2;
         cap = min_of(cap, max);
         p = realloc(b->data, cap);
         if (!p)
@@ -64,7 +64,9 @@ void buf_vaddf(Buf *b, const char *fmt, va_list ap) {
 
         va_copy(again, ap);
         n = vsnprintf(NULL, 0, fmt, ap);
-        if (n > 0 && buf_reserve(b, (size_t)n)) {
+        if (n < 0)
+                b->failed = true;
+        else if (n > 0 && buf_reserve(b, (size_t)n)) {
                 vsnprintf(b->data + b->len, (size_t)n + 1, fmt, again);
                 b->len += (size_t)n;
         }

@@ -18,7 +18,7 @@ typedef struct Buf {
         size_t len;     /* bytes without the NUL */
         size_t cap;     /* allocated */
         size_t max;     /* hard bound on cap; 0 = BUF_MAX_DEFAULT */
-        bool failed;    /* out of memory or over max */
+        bool failed;    /* out of memory, over max, or a format that could not be printed */
 } Buf;
 
 #define BUF_NULL ((Buf){0})
@@ -28,7 +28,7 @@ typedef struct Buf {
 void buf_done(Buf *b);
 /* buf_reset() - empty, keeping the memory. */
 void buf_reset(Buf *b);
-/* buf_add() - append @n bytes. */
+/* buf_add() - append @n bytes, all or none. Hazard: @p must not point into the Buf, which may move. */
 void buf_add(Buf *b, const void *p, size_t n);
 /* buf_adds() - append a C string; NULL adds nothing. */
 void buf_adds(Buf *b, const char *s);

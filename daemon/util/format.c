@@ -62,14 +62,14 @@ const char *format_rate(char buf[static FORMAT_MAX], double v) {
         char tmp[FORMAT_MAX];
         size_t i = 0;
 
-        if (!isfinite(v)) {
+        if (!isfinite(v) || a > 0x1p64) {
                 snprintf(buf, FORMAT_MAX, "unknown");
                 return buf;
         }
         while (i + 1 < ELEMENTSOF(per) && a * per[i].factor < 1e6)
                 i++;
         format_scaled(tmp, a * per[i].factor, per[i].suffix);
-        snprintf(buf, FORMAT_MAX, "%s%.*s", v < 0 ? "-" : "", FORMAT_MAX - 2, tmp);
+        snprintf(buf, FORMAT_MAX, "%s%.*s", v < 0 && tmp[0] != '0' ? "-" : "", FORMAT_MAX - 2, tmp);
         return buf;
 }
 

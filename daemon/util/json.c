@@ -32,6 +32,7 @@ static size_t utf8_sequence(const unsigned char *s, size_t n) {
         return len;
 }
 
+/* @c: a code point below U+0100 */
 static void escape_control(Buf *b, unsigned char c) {
         static const char hex[] = "0123456789abcdef";
         const char *named = c == '\n' ? "\\n" : c == '\r' ? "\\r" : c == '\t' ? "\\t" : NULL;
@@ -43,7 +44,7 @@ static void escape_control(Buf *b, unsigned char c) {
                 buf_add(b, u, sizeof(u));
 }
 
-void json_escape(Buf *b, const char *str, size_t n) {
+static void escape(Buf *b, const char *str, size_t n, bool quotes) {
         const unsigned char *s = (const unsigned char *)str;
 
         for (size_t i = 0; i < n;) {
@@ -54,15 +55,25 @@ void json_escape(Buf *b, const char *str, size_t n) {
                         i++;
                         continue;
                 }
-                if (s[i] == '"' || s[i] == '\\') {
+                if ((s[i] == '"' && quotes) || s[i] == '\\') {
                         buf_addc(b, '\\');
                         buf_addc(b, (char)s[i]);
                 } else if (s[i] < 0x20 || s[i] == 0x7f)
                         escape_control(b, s[i]);
+                else if (s[i] == 0xc2 && s[i + 1] < 0xa0)
+                        escape_control(b, s[i + 1]); /* U+0080..U+009F */
                 else
                         buf_add(b, s + i, len);
                 i += len;
         }
+}
+
+void json_escape(Buf *b, const char *s, size_t n) {
+        escape(b, s, n, true);
+}
+
+void json_escape_text(Buf *b, const char *s, size_t n) {
+        escape(b, s, n, false);
 }
 
 static void before_value(Json *j) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A JSON writer on a Buf. It keeps track of commas and nesting, escapes every string, replaces invalid UTF-8 by U+FFFD
- * (process names are arbitrary bytes, RFC 8259 text is not) and writes non-finite numbers as null. It does not read JSON.
+ * A JSON writer on a Buf. It keeps track of commas and nesting, escapes every string, replaces invalid UTF-8 by
+ * U+FFFD (process names are arbitrary bytes, RFC 8259 text is not) and writes non-finite numbers as null. It does not
+ * read JSON.
  */
 #pragma once
 
@@ -22,6 +23,7 @@ typedef struct Json {
 
 #define JSON_INIT(b) ((Json){.buf = (b)})
 
+/* json_*_begin(), json_*_end() - one level; an end without its begin sets `failed`. */
 void json_object_begin(Json *j);
 void json_object_end(Json *j);
 void json_array_begin(Json *j);
@@ -29,6 +31,7 @@ void json_array_end(Json *j);
 /* json_key() - the next value's name inside an object. */
 void json_key(Json *j, const char *key);
 
+/* json_TYPE() - one value: in an array, after json_key(), or alone. */
 void json_string(Json *j, const char *s); /* NULL writes null */
 void json_u64(Json *j, uint64_t v);
 void json_i64(Json *j, int64_t v);
@@ -46,5 +49,8 @@ void json_kv_null(Json *j, const char *key);
 /* json_kv_u64_or_null() - @v, or null when !@known: the figure is right or it is absent. */
 void json_kv_u64_or_null(Json *j, const char *key, bool known, uint64_t v);
 
-/* json_escape() - append @n bytes of @s as the inside of a JSON string (no quotes), for writers without a Json. */
+/* json_escape() - append @n bytes of @s as the inside of a JSON string (no quotes), for writers without a Json. C1
+ * controls are escaped too: U+009B is a terminal's CSI, and logs are read on terminals. */
 void json_escape(Buf *b, const char *s, size_t n);
+/* json_escape_text() - the same for plain text: one line, nothing a terminal obeys, but quotes stay as they are. */
+void json_escape_text(Buf *b, const char *s, size_t n);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "util/log.h"
 
-#include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "util/buf.h"
 #include "util/clock.h"
@@ -17,10 +18,15 @@ static struct {
         int level;
         LogSinkFn sink;
         uint64_t dropped;
+        bool torn;   /* the last line was cut in the middle: the next one begins with a newline */
         Buf line;    /* reused */
         Buf message; /* reused */
-        Buf raw;     /* reused: the text before escaping */
-} g_log = {.level = LOG_INFO, .line.max = 64 * 1024, .message.max = 16 * 1024, .raw.max = 4 * 1024}; /* the process has one log */
+        char raw[LOG_MESSAGE_MAX]; /* the text before escaping */
+} g_log = { /* the process has one log */
+        .level = LOG_INFO,
+        .line.max = LOG_LINE_MAX,
+        .message.max = 6 * LOG_MESSAGE_MAX + 1, /* every byte as \u00XX */
+};
 
 static const char *level_name(int level) {
         static const char *const names[] = {"emerg", "alert", "crit", "error", "warning", "notice", "info", "debug"};
@@ -77,53 +83,101 @@ static void render_json(int level, const char *event, const LogField *fields) {
         json_object_end(&j);
 }
 
-static void render_plain(int level, const LogField *fields) {
+static void render_plain(int level) {
         char ts[FORMAT_MAX];
 
         format_timestamp(ts, now_real_usec());
         buf_addf(&g_log.line, "%.8s ", ts + 11);
         if (level <= LOG_WARNING)
                 buf_addf(&g_log.line, "%s: ", level_name(level));
-        /* the message was escaped when it was made: control bytes of a hostile process name cannot reach a terminal */
-        buf_add(&g_log.line, g_log.message.data, g_log.message.len);
-        (void)fields;
+        /* escaped when it was made: control bytes of a hostile process name cannot reach a terminal */
+        buf_adds(&g_log.line, buf_str(&g_log.message));
 }
 
-/* write() without waiting. stderr's open file description is shared with others, so O_NONBLOCK must not be set on it. */
-static void write_line(const char *p, size_t n) {
-        struct pollfd pfd = {.fd = STDERR_FILENO, .events = POLLOUT};
+static void render(int level, const char *event, const LogField *fields) {
+        buf_reset(&g_log.line);
+        if (g_log.format == LOG_FORMAT_JSON)
+                render_json(level, event, fields);
+        else
+                render_plain(level);
+        buf_addc(&g_log.line, '\n');
+}
 
-        if (poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLOUT) && write(STDERR_FILENO, p, n) == (ssize_t)n)
-                return;
-        g_log.dropped++;
+/*
+ * Up to PIPE_BUF bytes without waiting. stderr's open file description is shared with others, so O_NONBLOCK must not be
+ * set on it. A socket (systemd's journal stream) has MSG_DONTWAIT; a pipe that polls writable takes a whole page
+ * (fs/pipe.c: one free slot), so that PIPE_BUF bytes cannot wait, unless another writer of the same pipe comes between.
+ */
+static ssize_t write_some(const char *p, size_t n) {
+        struct pollfd pfd = {.fd = STDERR_FILENO, .events = POLLOUT};
+        ssize_t r;
+
+        n = min_of(n, (size_t)PIPE_BUF);
+        r = send(STDERR_FILENO, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (r >= 0 || errno != ENOTSOCK)
+                return r;
+        /* POLLERR: the reader is gone, and write() would raise SIGPIPE */
+        if (poll(&pfd, 1, 0) != 1 || pfd.revents != POLLOUT)
+                return -1;
+        return write(STDERR_FILENO, p, n);
+}
+
+static void write_line(const char *p, size_t n) {
+        if (g_log.torn && write_some("\n", 1) == 1)
+                g_log.torn = false;
+        for (size_t done = 0; done < n && !g_log.torn;) {
+                ssize_t r = write_some(p + done, n - done);
+
+                if (r > 0)
+                        done += (size_t)r;
+                else if (r == 0 || errno != EINTR) {
+                        g_log.torn = done > 0;
+                        g_log.dropped++;
+                        return;
+                }
+        }
+        g_log.dropped += g_log.torn;
+}
+
+/* vsnprintf() into `raw`, cut before the sequence that does not fit: half a character would read as U+FFFD. */
+static size_t format_message(const char *fmt, va_list ap) {
+        int r = vsnprintf(g_log.raw, sizeof(g_log.raw), fmt, ap);
+        size_t n = r < 0 ? 0 : min_of((size_t)r, sizeof(g_log.raw) - 1);
+
+        if (r >= 0 && (size_t)r > n)
+                for (unsigned i = 0; i < 4 && n > 0 && (g_log.raw[n - 1] & 0x80); i++)
+                        if ((g_log.raw[--n] & 0xc0) == 0xc0)
+                                break;
+        g_log.raw[n] = '\0';
+        return n;
 }
 
 void log_event(int level, const char *event, const LogField *fields, const char *fmt, ...) {
         int saved = errno;
         va_list ap;
+        size_t n;
 
         if (level > g_log.level)
                 return;
-        buf_reset(&g_log.raw);
         va_start(ap, fmt);
-        errno = saved; /* for %m */
-        buf_vaddf(&g_log.raw, fmt, ap);
+        n = format_message(fmt, ap);
         va_end(ap);
 
         buf_reset(&g_log.message);
-        json_escape(&g_log.message, buf_str(&g_log.raw), g_log.raw.len);
+        if (!g_log.sink && g_log.format == LOG_FORMAT_JSON)
+                buf_add(&g_log.message, g_log.raw, n); /* the JSON writer escapes for itself */
+        else
+                json_escape_text(&g_log.message, g_log.raw, n);
         if (g_log.sink)
                 g_log.sink(level, event, fields, buf_str(&g_log.message));
         else {
-                buf_reset(&g_log.line);
-                if (g_log.format == LOG_FORMAT_JSON) {
-                        buf_reset(&g_log.message);
-                        buf_adds(&g_log.message, buf_str(&g_log.raw)); /* the JSON writer escapes for itself */
-                        render_json(level, event, fields);
-                } else
-                        render_plain(level, fields);
-                buf_addc(&g_log.line, '\n');
-                write_line(buf_str(&g_log.line), g_log.line.len);
+                render(level, event, fields);
+                if (g_log.line.failed)
+                        render(level, event, LOG_FIELDS(LF_U("truncated", 1)));
+                if (g_log.line.failed)
+                        g_log.dropped++;
+                else
+                        write_line(buf_str(&g_log.line), g_log.line.len);
         }
         errno = saved;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "util/parse.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "util/clock.h"
@@ -10,10 +9,19 @@ static bool is_digit(char c) {
         return c >= '0' && c <= '9';
 }
 
-/* Reads digits[.digits] exactly: `whole`, and `frac` / 10^`n_frac`. At most 9 fraction digits. */
+/* What digits[.digits] says: whole + frac / scale. `over`: it does not fit, which is only worth saying when the rest of
+ * the text turns out to be of the form. */
 typedef struct Decimal {
         uint64_t whole, frac, scale;
+        bool over;
 } Decimal;
+
+#define FRACTION_SCALE_MAX 1000000000000000000ULL /* 18 digits: frac * 2^50 still fits into 128 bits */
+
+static void add_digit(uint64_t *v, char c, bool *over) {
+        if (__builtin_mul_overflow(*v, 10, v) || __builtin_add_overflow(*v, (uint64_t)(c - '0'), v))
+                *over = true;
+}
 
 static int read_decimal(const char **p, Decimal *ret) {
         Decimal d = {.scale = 1};
@@ -22,15 +30,16 @@ static int read_decimal(const char **p, Decimal *ret) {
         if (!is_digit(*s))
                 return -EINVAL;
         for (; is_digit(*s); s++)
-                if (__builtin_mul_overflow(d.whole, 10, &d.whole) || __builtin_add_overflow(d.whole, (uint64_t)(*s - '0'), &d.whole))
-                        return -ERANGE;
+                add_digit(&d.whole, *s, &d.over);
         if (*s == '.') {
                 if (!is_digit(*++s))
                         return -EINVAL;
                 for (; is_digit(*s); s++) {
-                        if (d.scale >= 1000000000)
-                                return -ERANGE;
-                        d.frac = d.frac * 10 + (uint64_t)(*s - '0');
+                        if (d.scale == FRACTION_SCALE_MAX) {
+                                d.over = true;
+                                continue;
+                        }
+                        add_digit(&d.frac, *s, &d.over);
                         d.scale *= 10;
                 }
         }
@@ -39,14 +48,18 @@ static int read_decimal(const char **p, Decimal *ret) {
         return 0;
 }
 
-/* d * factor in integers, truncated; exact for every input that has an exact answer. */
+/* d * factor in integers, truncated; exact for every input that has an exact answer. What is not 0 never becomes 0. */
 static int decimal_times(Decimal d, uint64_t factor, uint64_t *ret) {
         unsigned __int128 v = (unsigned __int128)d.whole * factor + (unsigned __int128)d.frac * factor / d.scale;
 
-        if (v > UINT64_MAX)
+        if (d.over || v > UINT64_MAX || (v == 0 && (d.whole || d.frac)))
                 return -ERANGE;
         *ret = (uint64_t)v;
         return 0;
+}
+
+static double decimal_double(Decimal d) {
+        return (double)d.whole + (double)d.frac / (double)d.scale;
 }
 
 int parse_u64(const char *s, uint64_t *ret) {
@@ -57,8 +70,7 @@ int parse_u64(const char *s, uint64_t *ret) {
                 return r;
         if (*s != '\0' || d.scale != 1)
                 return -EINVAL;
-        *ret = d.whole;
-        return 0;
+        return decimal_times(d, 1, ret);
 }
 
 int parse_double(const char *s, double *ret) {
@@ -69,7 +81,9 @@ int parse_double(const char *s, double *ret) {
                 return r;
         if (*s != '\0')
                 return -EINVAL;
-        *ret = (double)d.whole + (double)d.frac / (double)d.scale;
+        if (d.over)
+                return -ERANGE;
+        *ret = decimal_double(d);
         return 0;
 }
 
@@ -99,7 +113,6 @@ int parse_bytes(const char *s, uint64_t *ret) {
                 {"T", 1000000000000}, {"TB", 1000000000000}, {"Ti", 1ULL << 40}, {"TiB", 1ULL << 40},
                 {"P", 1000000000000000}, {"PB", 1000000000000000}, {"Pi", 1ULL << 50}, {"PiB", 1ULL << 50},
         };
-        uint64_t v;
         Decimal d;
         int r = read_decimal(&s, &d);
 
@@ -110,13 +123,7 @@ int parse_bytes(const char *s, uint64_t *ret) {
                         continue;
                 if (units[i].factor == 1 && d.scale != 1)
                         return -EINVAL; /* a fraction of a byte */
-                r = decimal_times(d, units[i].factor, &v);
-                if (r < 0)
-                        return r;
-                if (v == 0 && (d.whole || d.frac))
-                        return -ERANGE;
-                *ret = v;
-                return 0;
+                return decimal_times(d, units[i].factor, ret);
         }
         return -EINVAL;
 }
@@ -128,7 +135,8 @@ int parse_duration(const char *s, uint64_t *ret_usec) {
         } units[] = {/* longest first: "ms" before "m" */
                      {"us", 1}, {"ms", USEC_PER_MSEC}, {"min", USEC_PER_MINUTE}, {"s", USEC_PER_SEC},
                      {"m", USEC_PER_MINUTE}, {"h", USEC_PER_HOUR}, {"d", USEC_PER_DAY}};
-        uint64_t total = 0, part, last = UINT64_MAX;
+        uint64_t total = 0, part = 0, last = UINT64_MAX;
+        bool over = false;
 
         if (strcmp(s, "0") == 0) {
                 *ret_usec = 0;
@@ -148,10 +156,11 @@ int parse_duration(const char *s, uint64_t *ret_usec) {
                         return -EINVAL; /* no unit, or units that do not fall: "30m1h", "1s1s" */
                 last = units[i].usec;
                 s += strlen(units[i].unit);
-                r = decimal_times(d, units[i].usec, &part);
-                if (r < 0 || __builtin_add_overflow(total, part, &total) || total == USEC_INFINITY)
-                        return -ERANGE;
+                if (decimal_times(d, units[i].usec, &part) < 0 || __builtin_add_overflow(total, part, &total))
+                        over = true;
         } while (*s);
+        if (over || total == USEC_INFINITY)
+                return -ERANGE;
         *ret_usec = total;
         return 0;
 }
@@ -167,8 +176,8 @@ int parse_ratio(const char *s, double *ret) {
                 unit = 100;
         else if (*s != '\0')
                 return -EINVAL;
-        v = ((double)d.whole + (double)d.frac / (double)d.scale) / unit;
-        if (!(v >= 0 && v <= 1))
+        v = decimal_double(d) / unit;
+        if (d.over || v > 1)
                 return -ERANGE;
         *ret = v;
         return 0;

@@ -2,6 +2,7 @@
 #include "util/rootfs.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "util/parse.h"
@@ -16,34 +17,45 @@ int rootfs_open(int dir_fd, const char *path) {
         return fd < 0 ? -errno : fd;
 }
 
-ssize_t rootfs_pread(int fd, char *buf, size_t size) {
+static ssize_t read_at(int fd, char *buf, size_t size, size_t offset) {
+        ssize_t n;
+
+        do
+                n = pread(fd, buf, size, (off_t)offset);
+        while (n < 0 && errno == EINTR);
+        return n < 0 ? -errno : n;
+}
+
+/* A seq_file answers up to one page a call (fs/seq_file.c): a short read is not the end, 0 is. @one_record: but then a
+ * reply that leaves half a page free cannot have been cut, which saves the second call each tick. */
+static ssize_t read_whole(int fd, char *buf, size_t size, bool one_record) {
         size_t len = 0;
-        char probe;
+        ssize_t n;
+        char more;
 
-        for (;;) {
-                /* A seq_file answers up to one page a call (fs/seq_file.c); a short read is not the end, 0 is. But one
-                 * that leaves half a page free in a reply cannot have been cut, which saves the second call each tick. */
-                ssize_t n = pread(fd, buf + len, size - 1 - len, (off_t)len);
-
-                if (n < 0) {
-                        if (errno == EINTR)
-                                continue;
-                        return -errno;
-                }
+        if (size < 2)
+                return -EINVAL;
+        while (len < size - 1) {
+                n = read_at(fd, buf + len, size - 1 - len, len);
+                if (n < 0)
+                        return n;
                 len += (size_t)n;
                 buf[len] = '\0';
-                if (n == 0 || (n < 2048 && len < size - 1))
+                if (n == 0 || (one_record && n < 2048 && len < size - 1))
                         return (ssize_t)len;
-                if (len == size - 1)
-                        break;
         }
-        return pread(fd, &probe, 1, (off_t)len) == 1 ? -EFBIG : (ssize_t)len;
+        n = read_at(fd, &more, 1, len);
+        return n < 0 ? n : n > 0 ? -EFBIG : (ssize_t)len;
+}
+
+ssize_t rootfs_pread(int fd, char *buf, size_t size) {
+        return read_whole(fd, buf, size, true);
 }
 
 ssize_t rootfs_read(int dir_fd, const char *path, char *buf, size_t size) {
         _cleanup_fd_ int fd = rootfs_open(dir_fd, path);
 
-        return fd < 0 ? fd : rootfs_pread(fd, buf, size);
+        return fd < 0 ? fd : read_whole(fd, buf, size, false);
 }
 
 int rootfs_read_u64(int dir_fd, const char *path, uint64_t *ret) {
@@ -52,7 +64,10 @@ int rootfs_read_u64(int dir_fd, const char *path, uint64_t *ret) {
 
         if (n < 0)
                 return (int)n;
-        buf[strcspn(buf, "\n")] = '\0';
+        if (n > 0 && buf[n - 1] == '\n')
+                buf[--n] = '\0';
+        if (strlen(buf) != (size_t)n)
+                return -EINVAL; /* a NUL byte in the middle */
         if (strcmp(buf, "max") == 0) {
                 *ret = UINT64_MAX;
                 return 0;

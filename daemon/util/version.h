@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What is running: one string for --version, metrics and the User-Agent.
+ * What is running: one string for --version, metrics and the User-Agent. It is the version of meson.build; there is no
+ * other place to change.
  */
 #pragma once
 

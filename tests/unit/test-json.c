@@ -43,7 +43,8 @@ static void test_commas_and_nesting(void **state _unused_) {
         json_array_end(&j);
         json_kv_u64_or_null(&j, "c", false, 7);
         json_object_end(&j);
-        assert_string_equal(buf_str(&b), "{\"a\":18446744073709551615,\"b\":[-9223372036854775808,0.5,null,true],\"c\":null}");
+        assert_string_equal(buf_str(&b), "{\"a\":18446744073709551615,"
+                                         "\"b\":[-9223372036854775808,0.5,null,true],\"c\":null}");
         assert_false(j.failed);
 }
 

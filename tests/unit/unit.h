@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What every unit test includes: cmocka with what it needs before it, and the house's cleanup attributes.
+ * What every unit test includes: cmocka with what it needs before it, and the house's cleanup attributes. Nothing else:
+ * a test includes the header that it tests first.
  */
 #pragma once
 
