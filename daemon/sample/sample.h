@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "util/smaps.h" /* SmapsRollup, which the probe shares */
+
 typedef enum SampleHave {
         SAMPLE_HAVE_STATUS = 1 << 0,   /* rss_bytes, peak, vsize, page_table, swap, n_threads */
         SAMPLE_HAVE_RSS_KIND = 1 << 1, /* rss_{anon,file,shmem}_bytes; status has them since Linux 4.5 */
@@ -17,7 +19,7 @@ typedef enum SampleHave {
         SAMPLE_HAVE_PRESSURE = 1 << 5,
 } SampleHave;
 
-/* Where the limit that rules comes from; see sample_apply_limit() in sample/target.h. */
+/* Where the limit that rules comes from; see sample_apply_limit(). */
 typedef enum LimitSource {
         LIMIT_NONE,
         LIMIT_CGROUP,      /* min over visible ancestors of memory.max; judged on the cgroup's usage */
@@ -26,14 +28,20 @@ typedef enum LimitSource {
         _LIMIT_MAX,
 } LimitSource;
 
+/* All figures are of one group: the one whose limit rules (the target's own or an ancestor), else the target's own. */
 typedef struct CgroupSample {
         uint8_t version;        /* 1 or 2; 0 = not seen */
         uint64_t current_bytes; /* memory.current / usage_in_bytes, page cache included: shown, never forecast */
-        uint64_t usage_bytes;   /* anon + shmem + unreclaimable kernel + swap where it counts: cannot be reclaimed */
+        uint64_t usage_bytes;   /* anon + shmem + kernel (+ swap): what reclaim cannot free; see cgroup.h */
         uint64_t limit_bytes;   /* min over visible ancestors; 0 = none ("max") */
         uint64_t high_bytes;    /* memory.high; 0 = none */
-        uint64_t anon_bytes, file_bytes, shmem_bytes, kernel_bytes, inactive_file_bytes, swap_bytes;
-        uint64_t events_high, events_max, events_oom, events_oom_kill; /* cumulative */
+        uint64_t anon_bytes;
+        uint64_t file_bytes;    /* page cache without shmem */
+        uint64_t shmem_bytes;
+        uint64_t kernel_bytes;  /* what reclaim cannot free (v2); all of it (v1, which does not tell them apart) */
+        uint64_t inactive_file_bytes;
+        uint64_t swap_bytes;    /* 0 also where swap is not accounted */
+        uint64_t events_high, events_max, events_oom, events_oom_kill; /* cumulative; v1 has no high and no oom */
         double pressure_some_avg10_ratio, pressure_full_avg10_ratio;   /* 0..1 */
 } CgroupSample;
 
@@ -56,16 +64,18 @@ typedef struct Sample {
 
 #define SAMPLE_NULL ((Sample){0})
 
-/* /proc/PID/smaps_rollup, read by the probe on a time budget (it walks page tables under the target's mmap lock). */
-typedef struct SmapsRollup {
-        uint64_t time_usec; /* CLOCK_BOOTTIME; 0 = never read */
-        uint64_t rss_bytes, pss_bytes, pss_anon_bytes, pss_file_bytes, pss_shmem_bytes;
-        uint64_t private_clean_bytes, private_dirty_bytes, shared_clean_bytes, shared_dirty_bytes;
-        uint64_t anonymous_bytes, anon_huge_bytes, swap_bytes, swap_pss_bytes, locked_bytes;
-        uint64_t cost_usec; /* what the read took: its own price */
-} SmapsRollup;
-
-#define SMAPS_ROLLUP_NULL ((SmapsRollup){0})
-
 /* limit_source_name() - "cgroup", "environment", "config", "none". */
 const char *limit_source_name(LimitSource s);
+
+/**
+ * sample_apply_limit() - choose the limit that rules and the usage that is compared with it
+ * @s:                  the limit and usage fields are set; everything else is input
+ * @env_limit_bytes:    PLATEAU_LIMIT_BYTES; 0 = none
+ * @config_limit_bytes: targets[].limit; 0 = none
+ *
+ * The smallest limit rules, since it is hit first; between equals the cgroup's goes first, as it is the one that kills,
+ * then the environment's. The cgroup's is judged on the group's usage, the others on RSS + swap. A limit whose usage is
+ * not known cannot be judged and does not take part. Without a limit usage is RSS + swap, or 0 without status.
+ * Test: tests/unit/test-sample.c
+ */
+void sample_apply_limit(Sample *s, uint64_t env_limit_bytes, uint64_t config_limit_bytes);
