@@ -140,7 +140,7 @@ static void write_line(const char *p, size_t n) {
 }
 
 /* vsnprintf() into `raw`, cut before the sequence that does not fit: half a character would read as U+FFFD. */
-static size_t format_message(const char *fmt, va_list ap) {
+static size_t _printf_(1, 0) format_message(const char *fmt, va_list ap) {
         int r = vsnprintf(g_log.raw, sizeof(g_log.raw), fmt, ap);
         size_t n = r < 0 ? 0 : min_of((size_t)r, sizeof(g_log.raw) - 1);
 

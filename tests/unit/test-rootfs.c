@@ -137,7 +137,7 @@ static void deep_remove(const Tree *t) {
         }
 }
 
-/* maps is a seq_file of many records, of which read() returns those that fit into one page: a short line followed by one
+/* maps is a seq_file of many records, of which read() returns those that fit into a page: a short line followed by one
  * of a page's length makes the first read short although much more comes. Mapped low, so that they are the first. */
 static void test_seq_file_is_read_to_its_end(void **state) {
         const Tree *t = *state;
