@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * HTTP requests on the sd-event loop by libcurl's multi interface. libcurl is opened with dlopen() by
- * http_client_new(), which is only called when a sink is configured. Nothing here blocks: name resolution is curl's threaded resolver's.
+ * http_client_new(), which is only called when a sink is configured. Nothing here blocks: name resolution is curl's
+ * threaded resolver's.
  */
 #pragma once
 
