@@ -8,6 +8,8 @@
 
 #include <stdint.h>
 
+#include "util/smaps.h"
+
 #define PROBE_PROTO_VERSION 1
 #define PROBE_FD 3
 #define PROBE_MAGIC 0x31747250u /* "Prt1" */
@@ -59,13 +61,6 @@ typedef struct ProbeRequest {
         uint32_t finish_timeout_msec; /* TRIM: for the call itself */
 } ProbeRequest;
 
-typedef struct ProbeSmaps {
-        uint64_t rss_bytes, pss_bytes, pss_anon_bytes, pss_file_bytes, pss_shmem_bytes;
-        uint64_t private_clean_bytes, private_dirty_bytes, shared_clean_bytes, shared_dirty_bytes;
-        uint64_t anonymous_bytes, anon_huge_bytes, swap_bytes, swap_pss_bytes, locked_bytes;
-        uint64_t cost_usec;
-} ProbeSmaps;
-
 typedef struct ProbeTrim {
         uint64_t rss_before_bytes, rss_after_bytes;
         uint64_t stop_usec;      /* sum over the stops: from PTRACE_INTERRUPT's stop to the switch or release */
@@ -94,13 +89,13 @@ typedef struct ProbeReply {
         char detail[PROBE_DETAIL_MAX]; /* one sentence for people, "" if none */
         union {
                 ProbeHello hello;
-                ProbeSmaps smaps;
+                SmapsRollup smaps;
                 ProbeTrim trim;
         };
 } ProbeReply;
 
 _Static_assert(sizeof(ProbeRequest) == 40, "layout is the protocol: bump PROBE_PROTO_VERSION");
-_Static_assert(sizeof(ProbeReply) == 24 + PROBE_DETAIL_MAX + sizeof(ProbeSmaps),
+_Static_assert(sizeof(ProbeReply) == 24 + PROBE_DETAIL_MAX + sizeof(SmapsRollup),
                "layout is the protocol: bump PROBE_PROTO_VERSION");
 
 const char *probe_result_name(ProbeResult r); /* "ok", "no_safe_thread", ...: stable, for JSON and metrics */
