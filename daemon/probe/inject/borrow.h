@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Borrow a thread of a live process for a few C calls: find one, stop it, prove that it is safe, write the chain, switch, let go.
+ * Everything that may be refused is refused before the switch; after it, all completes without us.
+ */
+#pragma once
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "probe/arch/arch.h"
+#include "probe/inject/image.h"
+#include "probe/inject/maps.h"
+#include "probe/inject/safepoint.h"
+#include "probe/proto.h"
+
+typedef struct Borrow {
+        pid_t pid;
+        uint64_t start_ticks;
+        int proc_fd; /* /proc/PID */
+        int lock_fd;
+        Maps maps;
+        Image image;
+        uint64_t deadline_usec; /* CLOCK_MONOTONIC: for finding a safe thread */
+        uint64_t stack_top;     /* for BORROW_ON_SCRATCH */
+        /* what it took */
+        uint64_t held_usec, held_max_usec;
+        unsigned n_declined;
+        SafePoint last_decline;
+        pid_t last_tid;
+} Borrow;
+
+#define BORROW_NULL ((Borrow){.proc_fd = -1, .lock_fd = -1, .last_decline = SAFE_NOT_BLOCKED})
+
+typedef enum BorrowPlace {
+        BORROW_ON_ITS_STACK, /* below its red zone: for a call that needs next to no stack */
+        BORROW_ON_SCRATCH,   /* below stack_top */
+} BorrowPlace;
+
+/* Appends calls to @calls; at most ARCH_CALLS_MAX - 1 (the last puts errno back). */
+typedef void (*BorrowCallsFn)(void *userdata, Call *calls, size_t *n);
+
+/* borrow_open() - Return: 0; -ESRCH: not there, or its start time differs; other negative errno. */
+int borrow_open(Borrow *b, pid_t pid, uint64_t start_ticks) _must_check_;
+void borrow_done(Borrow *b);
+
+/* borrow_lock() - one call in flight per target: an abstract socket named after it, gone with this process. Return: 0;
+ * -EADDRINUSE; other negative errno (no abstract sockets here: the scratch mailbox still guards). */
+int borrow_lock(Borrow *b);
+
+/**
+ * borrow_call() - run a chain on some safe thread
+ * Return: PROBE_OK: switched, it will complete by itself. PROBE_E_NO_SAFE_THREAD, PROBE_E_GONE, PROBE_E_ACCESS,
+ *         PROBE_E_STOPPED, PROBE_E_FOREIGN_ABI, PROBE_E_INTERNAL: nothing has changed.
+ */
+ProbeResult borrow_call(Borrow *b, BorrowPlace place, BorrowCallsFn fn, void *userdata) _must_check_;

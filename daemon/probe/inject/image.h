@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What must be known of the target's C library before anything is called in it: where its functions are and which stretches
+ * of its code a thread must not be in the middle of. Read with libelf from the target's own file, through its own root
+ * directory, and only if that file's build ID is the one in the target's memory.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "probe/inject/maps.h"
+#include "probe/proto.h"
+
+#define IMAGE_RANGES_MAX 16
+
+typedef struct TextRange {
+        uint64_t start, end; /* addresses in the target */
+        bool is_malloc;      /* malloc.o; the others are fork's, the dynamic loader's ... */
+} TextRange;
+
+/* Functions that a call chain may use; addresses in the target, 0 = not found. */
+typedef struct LibcSymbols {
+        uint64_t malloc_trim, mmap, munmap, clock_gettime, swab;
+        uint64_t pthread_create, pthread_attr_init, pthread_attr_setdetachstate, pthread_attr_setstack;
+        uint64_t errno_location;   /* __errno_location */
+        uint64_t single_threaded;  /* __libc_single_threaded (glibc 2.32), a byte */
+        uint64_t sigreturn;        /* libc's restorer: mov $15, %rax; syscall */
+        uint64_t sigreturn_pthread; /* libpthread's own copy, until glibc 2.34 */
+} LibcSymbols;
+
+typedef struct Image {
+        LibcSymbols sym;
+        char version[32];             /* "glibc 2.36" */
+        uint64_t libc_start, libc_end; /* the mapped span */
+        TextRange ranges[IMAGE_RANGES_MAX]; /* no word of a borrowed thread's stack may point in here */
+        unsigned n_ranges;
+        bool has_hooks;               /* __malloc_hook and the like are set (glibc before 2.34): malloc may run any code */
+        int64_t errno_tp_offset;      /* errno's address less the thread pointer; valid if has_errno */
+        bool has_errno;
+} Image;
+
+/**
+ * image_read() - find glibc in @maps and read what is needed
+ * @proc_pid_fd: /proc/PID
+ * Return: PROBE_OK, PROBE_E_NO_LIBC, PROBE_E_OTHER_MALLOC, PROBE_E_ACCESS, PROBE_E_FOREIGN_ABI; @detail gets a sentence.
+ */
+ProbeResult image_read(pid_t pid, int proc_pid_fd, const Maps *maps, Image *ret, char *detail, size_t detail_size) _must_check_;
+
+/* image_is_restorer() - is @addr the return address that the kernel gives a signal handler? */
+bool image_is_restorer(const Image *im, uint64_t addr);

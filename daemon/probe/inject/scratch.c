@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "probe/inject/scratch.h"
+
+#include "probe/inject/remote.h"
+
+bool scratch_is_mailbox(const Mailbox *box) {
+        return box->magic == SCRATCH_MAGIC && box->armed <= 1;
+}
+
+uint64_t scratch_find(pid_t pid, const Maps *maps, Mailbox *ret) {
+        for (size_t i = 0; i < maps->n; i++) {
+                const Map *m = &maps->map[i];
+                Mailbox box;
+
+                if (m->end - m->start != SCRATCH_SIZE || (uint32_t)m->start != SCRATCH_LOW32 || m->inode != 0 ||
+                    m->prot != (MAP_R | MAP_W) || remote_read(pid, m->start, &box, sizeof(box)) < 0)
+                        continue;
+                if (box.magic != 0 && !scratch_is_mailbox(&box))
+                        continue;
+                *ret = box;
+                return m->start;
+        }
+        return 0;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Our own memory in the target: one private anonymous mapping, data only. It is made by the target itself (an injected mmap at
+ * an address that we choose) and unmapped the same way. It begins with a mailbox, by which a later run recognises one that a
+ * killed probe left behind, and sees whether a call is still running in it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "probe/inject/maps.h"
+#include "util/cleanup.h"
+
+#define SCRATCH_MAGIC 0x70617263536c7050ULL /* "PplScrap" */
+/* An odd size at an address with these low bits is ours, also before anything was written there: a probe that dies right after
+ * the mapping was made leaves one that the next run knows. */
+#define SCRATCH_SIZE (203 * 4096ULL)
+#define SCRATCH_LOW32 0x50726000u
+
+/* Layout: mailbox page | stack of a thread of its own | stack and frames of the borrowed thread, at the end. */
+#define SCRATCH_THREAD_STACK_OFFSET 4096ULL
+#define SCRATCH_THREAD_STACK_SIZE (512ULL * 1024) /* glibc takes static TLS from it */
+#define SCRATCH_CHAIN_TOP SCRATCH_SIZE
+
+typedef struct Mailbox {
+        uint64_t magic;
+        uint64_t armed;       /* 1 from before the switch until the call is known to be over */
+        uint64_t begin[2];    /* struct timespec, by the first clock_gettime of the chain */
+        uint64_t end[2];      /* by the last: nonzero = the borrowed thread is through */
+        uint64_t thread;      /* pthread_t of the thread of its own; 0 = none (yet) */
+        uint64_t attr[16];    /* pthread_attr_t: 56 bytes on x86_64, room for more */
+        uint16_t errno_swapped[2]; /* errno as it was, bytes swapped pairwise: swab() puts it back */
+        uint32_t pad;
+} Mailbox;
+
+_Static_assert(sizeof(Mailbox) <= 4096, "one page");
+
+/* scratch_is_mailbox() - written by us, and not garbage. */
+bool scratch_is_mailbox(const Mailbox *box);
+
+/* scratch_find() - a mapping that an earlier run left. Return: its address, 0 = none. @ret: its
+ * mailbox, all zero when nothing was written yet. */
+uint64_t scratch_find(pid_t pid, const Maps *maps, Mailbox *ret);

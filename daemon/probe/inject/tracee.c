@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "probe/inject/tracee.h"
+
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "util/clock.h"
+
+#ifndef PTRACE_EVENT_STOP
+#define PTRACE_EVENT_STOP 128 /* Linux 3.4; glibc before 2.26 does not name it */
+#endif
+
+void tracee_prepare(void) {
+        sigset_t set;
+
+        sigemptyset(&set);
+        sigaddset(&set, SIGCHLD);
+        sigprocmask(SIG_BLOCK, &set, NULL); /* a blocked signal is kept even if its default is to be ignored */
+}
+
+static void detach(Tracee *t, int sig) {
+        ptrace(PTRACE_DETACH, t->tid, NULL, (void *)(uintptr_t)sig);
+        t->attached = false;
+}
+
+/* Waits for @tid to change state. Return: 1 and *status; 0: time is up; negative errno. */
+static int wait_for(pid_t tid, uint64_t deadline_usec, int *status) {
+        sigset_t set;
+
+        sigemptyset(&set);
+        sigaddset(&set, SIGCHLD);
+        for (;;) {
+                pid_t r = waitpid(tid, status, __WALL | WNOHANG);
+                uint64_t now;
+                struct timespec left;
+
+                if (r == tid)
+                        return 1;
+                if (r < 0)
+                        return -errno;
+                now = now_mono_usec();
+                if (now >= deadline_usec)
+                        return 0;
+                left.tv_sec = (time_t)((deadline_usec - now) / USEC_PER_SEC);
+                left.tv_nsec = (long)((deadline_usec - now) % USEC_PER_SEC * 1000);
+                (void)sigtimedwait(&set, NULL, &left);
+        }
+}
+
+TraceeStop tracee_stop(Tracee *t, pid_t tid, uint64_t timeout_usec) {
+        int status, r;
+
+        t->tid = tid; /* the state is filled at the stop; clearing its 16 KiB here would be for nothing */
+        t->attached = false;
+        if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) < 0)
+                return errno == ESRCH ? TRACEE_GONE : TRACEE_DENIED;
+        t->attached = true;
+        if (ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) < 0)
+                return TRACEE_GONE;
+        r = wait_for(tid, now_mono_usec() + timeout_usec, &status);
+        if (r == 0)
+                return TRACEE_BUSY;
+        if (r < 0 || !WIFSTOPPED(status))
+                return TRACEE_GONE;
+        t->stopped_usec = now_mono_usec();
+        if (status >> 16 != PTRACE_EVENT_STOP) {
+                detach(t, WSTOPSIG(status)); /* a signal-delivery-stop: the signal goes on its way */
+                return TRACEE_BUSY;
+        }
+        if (WSTOPSIG(status) != SIGTRAP) {
+                detach(t, 0); /* a group-stop; detaching keeps it (ptrace(2), "Group-stop") */
+                return TRACEE_GROUP_STOPPED;
+        }
+        r = arch_read_state(tid, &t->state);
+        if (r < 0) {
+                detach(t, 0);
+                return r == -EOPNOTSUPP ? TRACEE_FOREIGN : TRACEE_GONE;
+        }
+        return TRACEE_STOPPED;
+}
+
+void tracee_release(Tracee *t, uint64_t *ret_held_usec) {
+        arch_repair(t->tid, &t->state); /* fails only if the thread was killed meanwhile */
+        detach(t, 0);
+        *ret_held_usec = now_mono_usec() - t->stopped_usec;
+}
+
+int tracee_switch(Tracee *t, const Chain *chain, uint64_t *ret_held_usec) {
+        int r = arch_switch(t->tid, &t->state, chain);
+
+        if (r < 0) {
+                tracee_release(t, ret_held_usec);
+                return r;
+        }
+        detach(t, 0);
+        *ret_held_usec = now_mono_usec() - t->stopped_usec;
+        return 0;
+}

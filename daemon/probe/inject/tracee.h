@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One thread under ptrace, for tens of microseconds: stop -> (switch | release). PTRACE_SEIZE and PTRACE_INTERRUPT (Linux 3.4),
+ * never ATTACH (it sends SIGSTOP), never EXITKILL. If this process dies in between, the kernel detaches and the thread goes on.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "probe/arch/arch.h"
+#include "probe/proto.h"
+
+typedef struct Tracee {
+        pid_t tid;
+        bool attached;
+        uint64_t stopped_usec; /* CLOCK_MONOTONIC when the stop was seen */
+        ThreadState state;
+} Tracee;
+
+typedef enum TraceeStop {
+        TRACEE_STOPPED,
+        TRACEE_GONE,
+        TRACEE_DENIED,
+        TRACEE_GROUP_STOPPED, /* job control: let go again */
+        TRACEE_BUSY,          /* a signal came first, or it did not stop in time: let go again */
+        TRACEE_FOREIGN,       /* 32-bit, or no XSAVE */
+} TraceeStop;
+
+/* tracee_prepare() - once per process, before any tracee_stop(): SIGCHLD is blocked so that it can be waited for. */
+void tracee_prepare(void);
+
+/**
+ * tracee_stop() - seize and stop one thread and read its state
+ * @timeout_usec: for the stop; a thread in uninterruptible sleep does not stop
+ * Return: TRACEE_STOPPED: the caller must end with tracee_switch() or tracee_release(). Otherwise nothing is to be undone,
+ *         but after TRACEE_BUSY by time-out this process stays attached until it exits (Linux detaches only stopped threads).
+ */
+TraceeStop tracee_stop(Tracee *t, pid_t tid, uint64_t timeout_usec) _must_check_;
+
+/* tracee_release() - let go, as if nothing had been. @ret_held_usec: how long it stood. */
+void tracee_release(Tracee *t, uint64_t *ret_held_usec);
+
+/* tracee_switch() - start @chain, already written, and let go. Return: 0; negative errno: released without a call. */
+int tracee_switch(Tracee *t, const Chain *chain, uint64_t *ret_held_usec) _must_check_;
