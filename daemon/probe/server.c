@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "probe/server.h"
+
+#include <cap-ng.h>
+#include <fcntl.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "probe/inject/access.h"
+#include "probe/inject/facts.h"
+#include "probe/inject/tracee.h"
+#include "probe/inject/trim.h"
+#include "probe/proto.h"
+#include "util/clock.h"
+#include "util/rootfs.h"
+
+static int drop_capabilities(void) {
+        bool had;
+
+        if (capng_get_caps_process() < 0)
+                return -EIO;
+        had = capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_PTRACE) || capng_have_capability(CAPNG_PERMITTED, CAP_SYS_PTRACE);
+        capng_clear(CAPNG_SELECT_ALL);
+        if (had && capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_SYS_PTRACE) < 0)
+                return -EIO;
+        /* the bounding set needs CAP_SETPCAP; without it there is nothing in it to gain under no_new_privs */
+        if (capng_apply(CAPNG_SELECT_BOTH) < 0 && capng_apply(CAPNG_SELECT_CAPS) < 0)
+                return -EPERM;
+        return 0;
+}
+
+/* No network: socket() works for AF_UNIX alone (the one-call-in-flight lock is an abstract address). And nothing that changes
+ * the machine. An allow-list would have to follow every libc's choice of calls; what matters here is what cannot be done. */
+static int filter_calls(void) {
+        static const int denied[] = {SCMP_SYS(connect), SCMP_SYS(listen), SCMP_SYS(accept), SCMP_SYS(accept4), SCMP_SYS(execve),
+                                     SCMP_SYS(execveat), SCMP_SYS(mount), SCMP_SYS(umount2), SCMP_SYS(unshare), SCMP_SYS(setns),
+                                     SCMP_SYS(bpf), SCMP_SYS(init_module), SCMP_SYS(finit_module), SCMP_SYS(kexec_load),
+                                     SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(rename), SCMP_SYS(renameat2), SCMP_SYS(chmod),
+                                     SCMP_SYS(fchmodat), SCMP_SYS(kill), SCMP_SYS(tgkill), SCMP_SYS(pidfd_send_signal)};
+        scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
+        int r = ctx ? 0 : -ENOMEM;
+
+        for (size_t i = 0; r == 0 && i < ELEMENTSOF(denied); i++)
+                r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), denied[i], 0);
+        if (r == 0)
+                r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_NE, AF_UNIX));
+        if (r == 0)
+                r = seccomp_load(ctx);
+        seccomp_release(ctx);
+        return r;
+}
+
+int server_harden(void) {
+        int r = drop_capabilities();
+
+        if (r < 0)
+                return r;
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) /* Linux 3.5 */
+                return -errno;
+        return filter_calls();
+}
+
+typedef struct Answer {
+        ProbeReply reply;
+        int fd; /* to pass along, or -1 */
+} Answer;
+
+static void set_result(Answer *a, int r) {
+        a->reply.result = r == -ESRCH || r == -ENOENT ? PROBE_E_GONE : r == -EACCES || r == -EPERM ? PROBE_E_ACCESS : PROBE_E_INTERNAL;
+        if (a->reply.result == PROBE_E_INTERNAL)
+                snprintf(a->reply.detail, sizeof(a->reply.detail), "%s", strerror(-r));
+}
+
+/* /proc/PID, if its process is the one that was asked for. */
+static int open_process(const ProbeRequest *req) {
+        char path[32];
+        uint64_t ticks;
+        _cleanup_fd_ int fd = -1;
+        int r;
+
+        if (req->pid <= 0)
+                return -ESRCH;
+        snprintf(path, sizeof(path), "/proc/%d", req->pid);
+        fd = rootfs_open_dir(AT_FDCWD, path);
+        if (fd < 0)
+                return fd;
+        r = facts_start_ticks(fd, &ticks);
+        if (r < 0)
+                return r;
+        return ticks == req->start_ticks ? take_fd(&fd) : -ESRCH;
+}
+
+static void explain(int fd, Answer *a) {
+        Facts f;
+
+        if (a->reply.result == PROBE_E_ACCESS && facts_read(fd, &f) == 0)
+                access_explain(fd, &f, a->reply.detail, sizeof(a->reply.detail));
+}
+
+static void handle_hello(const ProbeRequest *req _unused_, Answer *a) {
+        capng_get_caps_process();
+        a->reply.hello = (ProbeHello){
+                .cap_effective = capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_PTRACE) ? 1ULL << CAP_SYS_PTRACE : 0,
+                .uid = geteuid(),
+                .pid = (uint32_t)getpid(),
+        };
+}
+
+static void handle_smaps(const ProbeRequest *req, Answer *a) {
+        _cleanup_fd_ int fd = open_process(req);
+        char buf[SMAPS_ROLLUP_MAX];
+        uint64_t begin, cost;
+        ssize_t n;
+
+        if (fd < 0) {
+                set_result(a, fd);
+                return;
+        }
+        begin = now_mono_usec();
+        n = rootfs_read(fd, "smaps_rollup", buf, sizeof(buf));
+        if (n < 0) {
+                set_result(a, (int)n);
+                explain(fd, a);
+                return;
+        }
+        cost = now_mono_usec() - begin;
+        if (smaps_parse(buf, (size_t)n, &a->reply.smaps) < 0) {
+                a->reply.result = PROBE_E_INTERNAL;
+                snprintf(a->reply.detail, sizeof(a->reply.detail), "smaps_rollup has a form that is not known");
+        }
+        a->reply.smaps.cost_usec = cost;
+        a->reply.smaps.time_usec = now_boot_usec();
+}
+
+static void handle_cgroup_dir(const ProbeRequest *req, Answer *a) {
+        _cleanup_fd_ int fd = open_process(req);
+
+        if (fd < 0) {
+                set_result(a, fd);
+                return;
+        }
+        a->fd = rootfs_open_dir(fd, "root/sys/fs/cgroup");
+        if (a->fd < 0) {
+                set_result(a, a->fd);
+                explain(fd, a);
+        }
+}
+
+static int send_answer(int sock, const Answer *a) {
+        struct iovec iov = {(void *)(uintptr_t)&a->reply, sizeof(a->reply)};
+        union {
+                struct cmsghdr align;
+                char buf[CMSG_SPACE(sizeof(int))];
+        } control = {0};
+        struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
+
+        if (a->fd >= 0) {
+                struct cmsghdr *cm;
+
+                mh.msg_control = &control;
+                mh.msg_controllen = sizeof(control);
+                cm = CMSG_FIRSTHDR(&mh);
+                cm->cmsg_level = SOL_SOCKET;
+                cm->cmsg_type = SCM_RIGHTS;
+                cm->cmsg_len = CMSG_LEN(sizeof(int));
+                memcpy(CMSG_DATA(cm), &a->fd, sizeof(int));
+        }
+        return sendmsg(sock, &mh, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+/* In a child: it may leave a thread seized that would not stop, and only its exit lets that go; and what libelf and the maps
+ * took is gone with it, so the resident probe stays small. The child answers by the pipe, so that a child that dies is known. */
+static void handle_trim(const ProbeRequest *req, Answer *a) {
+        int pipe_fd[2], status;
+        pid_t child;
+        ssize_t n;
+
+        if (req->start_ticks == 0 || req->pid <= 0) {
+                a->reply.result = PROBE_E_GONE;
+                return;
+        }
+        if (pipe2(pipe_fd, O_CLOEXEC) < 0) {
+                set_result(a, -errno);
+                return;
+        }
+        child = fork();
+        if (child == 0) {
+                fd_close(pipe_fd[0]);
+                tracee_prepare();
+                trim_run(req, &a->reply);
+                _exit(write(pipe_fd[1], &a->reply, sizeof(a->reply)) == (ssize_t)sizeof(a->reply) ? 0 : 1);
+        }
+        fd_close(pipe_fd[1]);
+        if (child < 0)
+                set_result(a, -errno);
+        else {
+                ProbeReply r;
+
+                while ((n = read(pipe_fd[0], &r, sizeof(r))) < 0 && errno == EINTR)
+                        ;
+                if (n == (ssize_t)sizeof(r))
+                        a->reply = r;
+                while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+                        ;
+                if (n != (ssize_t)sizeof(r)) {
+                        a->reply.result = PROBE_E_INTERNAL;
+                        snprintf(a->reply.detail, sizeof(a->reply.detail), "the worker ended by %s %d; the target goes on by itself",
+                                 WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+                }
+        }
+        fd_close(pipe_fd[0]);
+}
+
+static void (*const handlers[_PROBE_OP_MAX])(const ProbeRequest *, Answer *) = {
+        [PROBE_OP_HELLO] = handle_hello,
+        [PROBE_OP_SMAPS_ROLLUP] = handle_smaps,
+        [PROBE_OP_CGROUP_DIR] = handle_cgroup_dir,
+        [PROBE_OP_TRIM] = handle_trim,
+};
+
+static bool is_valid(const ProbeRequest *req, ssize_t n) {
+        return n == (ssize_t)sizeof(*req) && req->magic == PROBE_MAGIC && req->version == PROBE_PROTO_VERSION &&
+               req->op < _PROBE_OP_MAX && handlers[req->op];
+}
+
+int server_run(int fd) {
+        for (;;) {
+                ProbeRequest req = {0};
+                ssize_t n = recv(fd, &req, sizeof(req), MSG_TRUNC); /* MSG_TRUNC: the true length of one that is too long */
+                Answer a = {.fd = -1};
+                int r;
+
+                if (n == 0)
+                        return 0; /* the other end is gone */
+                if (n < 0) {
+                        if (errno == EINTR)
+                                continue;
+                        return errno == ECONNRESET ? 0 : -errno;
+                }
+                a.reply = (ProbeReply){.magic = PROBE_MAGIC, .version = PROBE_PROTO_VERSION, .op = req.op, .seq = req.seq};
+                if (is_valid(&req, n))
+                        handlers[req.op](&req, &a);
+                else
+                        a.reply.result = PROBE_E_PROTOCOL;
+                r = send_answer(fd, &a);
+                fd_close(a.fd);
+                if (r < 0)
+                        return r == -EPIPE || r == -ECONNRESET ? 0 : r;
+        }
+}
