@@ -49,7 +49,8 @@ static int find_probe(char buf[static PATH_MAX]) {
         return access(buf, X_OK) == 0 ? 0 : -ENOENT;
 }
 
-/* In the child, after fork: only calls that are safe there. Descriptors 0-2 stay, 3 becomes the socket, the rest is closed. */
+/* In the child, after fork: only calls that are safe there. Descriptors 0-2 stay, 3 becomes the socket, the rest is
+ * closed. */
 _Noreturn static void exec_probe(const char *path, int fd) {
         char *argv[] = {(char *)(uintptr_t)path, NULL}, *envp[] = {NULL};
         sigset_t none;
@@ -111,14 +112,16 @@ static void die(ProbeClient *c) {
                 finish(c, NULL, -1, -EPIPE);
 }
 
-/* One message off the socket. Return: 1: the reply to the request in flight; 0: nothing for us; negative errno: it is gone. */
+/* One message off the socket. Return: 1: the reply to the request in flight; 0: nothing for us; negative errno: it is
+ * gone. */
 static int receive(ProbeClient *c, ProbeReply *ret, int *ret_fd, int flags) {
         struct iovec iov = {ret, sizeof(*ret)};
         union {
                 struct cmsghdr align;
                 char buf[CMSG_SPACE(sizeof(int))];
         } control;
-        struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+        struct msghdr mh = {
+                .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
         ssize_t n = recvmsg(c->fd, &mh, MSG_CMSG_CLOEXEC | flags);
         _cleanup_fd_ int fd = -1;
 
@@ -127,9 +130,11 @@ static int receive(ProbeClient *c, ProbeReply *ret, int *ret_fd, int flags) {
         if (n == 0)
                 return -EPIPE;
         for (struct cmsghdr *cm = CMSG_FIRSTHDR(&mh); cm; cm = CMSG_NXTHDR(&mh, cm))
-                if (cm->cmsg_level == SOL_SOCKET && cm->cmsg_type == SCM_RIGHTS && cm->cmsg_len == CMSG_LEN(sizeof(int)))
+                if (cm->cmsg_level == SOL_SOCKET && cm->cmsg_type == SCM_RIGHTS &&
+                    cm->cmsg_len == CMSG_LEN(sizeof(int)))
                         memcpy(&fd, CMSG_DATA(cm), sizeof(int));
-        if (n != (ssize_t)sizeof(*ret) || (mh.msg_flags & MSG_TRUNC) || ret->magic != PROBE_MAGIC || ret->version != PROBE_PROTO_VERSION)
+        if (n != (ssize_t)sizeof(*ret) || (mh.msg_flags & MSG_TRUNC) || ret->magic != PROBE_MAGIC ||
+            ret->version != PROBE_PROTO_VERSION)
                 return -EPROTO;
         if (!c->busy || ret->seq != c->seq || ret->op != c->op)
                 return 0; /* the answer to a call that was given up */

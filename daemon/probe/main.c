@@ -18,11 +18,14 @@ int main(int argc, char **argv) {
                 return 0;
         }
         if (argc != 1 || getsockopt(PROBE_FD, SOL_SOCKET, SO_TYPE, &type, &len) < 0 || type != SOCK_SEQPACKET) {
-                fprintf(stderr, "plateau-probe: started by plateaud or plateau, not by hand (descriptor %d is no socket of theirs)\n", PROBE_FD);
+                fprintf(stderr,
+                        "plateau-probe: started by plateaud or plateau, not by hand (descriptor %d is no socket of "
+                        "theirs)\n",
+                        PROBE_FD);
                 return 64; /* EX_USAGE */
         }
-        /* the terminal's and the service manager's stop signals reach the whole group: what is in hand is finished first, and the
-         * closed socket ends us */
+        /* the terminal's and the service manager's stop signals reach the whole group: what is in hand is finished
+         * first, and the closed socket ends us */
         signal(SIGINT, SIG_IGN);
         signal(SIGTERM, SIG_IGN);
         signal(SIGHUP, SIG_IGN);

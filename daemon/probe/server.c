@@ -24,7 +24,8 @@ static int drop_capabilities(void) {
 
         if (capng_get_caps_process() < 0)
                 return -EIO;
-        had = capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_PTRACE) || capng_have_capability(CAPNG_PERMITTED, CAP_SYS_PTRACE);
+        had = capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_PTRACE) ||
+              capng_have_capability(CAPNG_PERMITTED, CAP_SYS_PTRACE);
         capng_clear(CAPNG_SELECT_ALL);
         if (had && capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_SYS_PTRACE) < 0)
                 return -EIO;
@@ -34,14 +35,33 @@ static int drop_capabilities(void) {
         return 0;
 }
 
-/* No network: socket() works for AF_UNIX alone (the one-call-in-flight lock is an abstract address). And nothing that changes
- * the machine. An allow-list would have to follow every libc's choice of calls; what matters here is what cannot be done. */
+/* No network: socket() works for AF_UNIX alone (the one-call-in-flight lock is an abstract address). And nothing that
+ * changes the machine. An allow-list would have to follow every libc's choice of calls; what matters here is what
+ * cannot be done. */
 static int filter_calls(void) {
-        static const int denied[] = {SCMP_SYS(connect), SCMP_SYS(listen), SCMP_SYS(accept), SCMP_SYS(accept4), SCMP_SYS(execve),
-                                     SCMP_SYS(execveat), SCMP_SYS(mount), SCMP_SYS(umount2), SCMP_SYS(unshare), SCMP_SYS(setns),
-                                     SCMP_SYS(bpf), SCMP_SYS(init_module), SCMP_SYS(finit_module), SCMP_SYS(kexec_load),
-                                     SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(rename), SCMP_SYS(renameat2), SCMP_SYS(chmod),
-                                     SCMP_SYS(fchmodat), SCMP_SYS(kill), SCMP_SYS(tgkill), SCMP_SYS(pidfd_send_signal)};
+        static const int denied[] = {SCMP_SYS(connect),
+                                     SCMP_SYS(listen),
+                                     SCMP_SYS(accept),
+                                     SCMP_SYS(accept4),
+                                     SCMP_SYS(execve),
+                                     SCMP_SYS(execveat),
+                                     SCMP_SYS(mount),
+                                     SCMP_SYS(umount2),
+                                     SCMP_SYS(unshare),
+                                     SCMP_SYS(setns),
+                                     SCMP_SYS(bpf),
+                                     SCMP_SYS(init_module),
+                                     SCMP_SYS(finit_module),
+                                     SCMP_SYS(kexec_load),
+                                     SCMP_SYS(unlink),
+                                     SCMP_SYS(unlinkat),
+                                     SCMP_SYS(rename),
+                                     SCMP_SYS(renameat2),
+                                     SCMP_SYS(chmod),
+                                     SCMP_SYS(fchmodat),
+                                     SCMP_SYS(kill),
+                                     SCMP_SYS(tgkill),
+                                     SCMP_SYS(pidfd_send_signal)};
         scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
         int r = ctx ? 0 : -ENOMEM;
 
@@ -71,7 +91,9 @@ typedef struct Answer {
 } Answer;
 
 static void set_result(Answer *a, int r) {
-        a->reply.result = r == -ESRCH || r == -ENOENT ? PROBE_E_GONE : r == -EACCES || r == -EPERM ? PROBE_E_ACCESS : PROBE_E_INTERNAL;
+        a->reply.result = r == -ESRCH || r == -ENOENT   ? PROBE_E_GONE
+                          : r == -EACCES || r == -EPERM ? PROBE_E_ACCESS
+                                                        : PROBE_E_INTERNAL;
         if (a->reply.result == PROBE_E_INTERNAL)
                 snprintf(a->reply.detail, sizeof(a->reply.detail), "%s", strerror(-r));
 }
@@ -173,8 +195,9 @@ static int send_answer(int sock, const Answer *a) {
         return sendmsg(sock, &mh, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-/* In a child: it may leave a thread seized that would not stop, and only its exit lets that go; and what libelf and the maps
- * took is gone with it, so the resident probe stays small. The child answers by the pipe, so that a child that dies is known. */
+/* In a child: it may leave a thread seized that would not stop, and only its exit lets that go; and what libelf and the
+ * maps took is gone with it, so the resident probe stays small. The child answers by the pipe, so that a child that
+ * dies is known. */
 static void handle_trim(const ProbeRequest *req, Answer *a) {
         int pipe_fd[2], status;
         pid_t child;
@@ -209,8 +232,10 @@ static void handle_trim(const ProbeRequest *req, Answer *a) {
                         ;
                 if (n != (ssize_t)sizeof(r)) {
                         a->reply.result = PROBE_E_INTERNAL;
-                        snprintf(a->reply.detail, sizeof(a->reply.detail), "the worker ended by %s %d; the target goes on by itself",
-                                 WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+                        snprintf(a->reply.detail, sizeof(a->reply.detail),
+                                 "the worker ended by %s %d; the target goes on by itself",
+                                 WIFSIGNALED(status) ? "signal" : "status",
+                                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
                 }
         }
         fd_close(pipe_fd[0]);
@@ -231,7 +256,8 @@ static bool is_valid(const ProbeRequest *req, ssize_t n) {
 int server_run(int fd) {
         for (;;) {
                 ProbeRequest req = {0};
-                ssize_t n = recv(fd, &req, sizeof(req), MSG_TRUNC); /* MSG_TRUNC: the true length of one that is too long */
+                ssize_t n =
+                        recv(fd, &req, sizeof(req), MSG_TRUNC); /* MSG_TRUNC: the true length of one that is too long */
                 Answer a = {.fd = -1};
                 int r;
 
@@ -242,7 +268,8 @@ int server_run(int fd) {
                                 continue;
                         return errno == ECONNRESET ? 0 : -errno;
                 }
-                a.reply = (ProbeReply){.magic = PROBE_MAGIC, .version = PROBE_PROTO_VERSION, .op = req.op, .seq = req.seq};
+                a.reply = (ProbeReply){
+                        .magic = PROBE_MAGIC, .version = PROBE_PROTO_VERSION, .op = req.op, .seq = req.seq};
                 if (is_valid(&req, n))
                         handlers[req.op](&req, &a);
                 else

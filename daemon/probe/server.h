@@ -5,8 +5,8 @@
  */
 #pragma once
 
-/* server_harden() - drop every capability but SYS_PTRACE, no new privileges, and a seccomp filter without sockets other than
- * AF_UNIX. Return: 0 or negative errno. */
+/* server_harden() - drop every capability but SYS_PTRACE, no new privileges, and a seccomp filter without sockets other
+ * than AF_UNIX. Return: 0 or negative errno. */
 int server_harden(void);
 
 /* server_run() - serve descriptor @fd until it is closed. Return: 0; negative errno when it broke. */

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What depends on the processor: registers of a stopped thread, whether it stands right after a system call that can be begun
- * again, and the bytes of a chain of signal frames. Nothing here does I/O but ptrace on a thread that is stopped already.
+ * What depends on the processor: registers of a stopped thread, whether it stands right after a system call that can be
+ * begun again, and the bytes of a chain of signal frames. Nothing here does I/O but ptrace on a thread that is stopped
+ * already.
  *
- * A chain: each frame sets every register; its instruction pointer is a C function, its stack pointer points at the address
- * of the signal restorer with the next frame right above. So the function's `ret` runs rt_sigreturn on the next frame. The
- * last frame restores the thread, all of it, and runs the interrupted system call again. No code is written anywhere.
+ * A chain: each frame sets every register; its instruction pointer is a C function, its stack pointer points at the
+ * address of the signal restorer with the next frame right above. So the function's `ret` runs rt_sigreturn on the next
+ * frame. The last frame restores the thread, all of it, and runs the interrupted system call again. No code is written
+ * anywhere.
  */
 #pragma once
 
@@ -20,7 +22,7 @@
 #define ARCH_CALLS_MAX 8
 #define ARCH_XSTATE_MAX (16u * 1024)                                   /* AMX makes it 11,008 */
 #define ARCH_CHAIN_MAX (ARCH_XSTATE_MAX + (ARCH_CALLS_MAX + 1) * 512u) /* bytes that chain_build() may need */
-#define ARCH_RED_ZONE 128                                              /* System V ABI 3.2.2: below the stack pointer, in use */
+#define ARCH_RED_ZONE   128 /* System V ABI 3.2.2: below the stack pointer, in use */
 
 typedef struct ThreadState {
         struct user_regs_struct regs;
@@ -44,8 +46,9 @@ typedef struct Chain {
 /* arch_read_state() - of a thread in ptrace-stop. Return: 0; -EOPNOTSUPP (32-bit, no XSAVE); other negative errno. */
 int arch_read_state(pid_t tid, ThreadState *ret) _must_check_;
 
-/* arch_syscall() - the system call that was interrupted. Return: its number; -1 when the thread does not stand right after a
- * system call that has done nothing yet (it has returned, or it is in user code). @ret_args: its six arguments. */
+/* arch_syscall() - the system call that was interrupted. Return: its number; -1 when the thread does not stand right
+ * after a system call that has done nothing yet (it has returned, or it is in user code). @ret_args: its six arguments.
+ */
 long arch_syscall(const ThreadState *s, uint64_t ret_args[static 6]);
 uint64_t arch_sp(const ThreadState *s);
 uint64_t arch_ip(const ThreadState *s);
@@ -53,7 +56,8 @@ uint64_t arch_thread_pointer(const ThreadState *s);
 
 /* arch_is_syscall_insn() - the two bytes before the instruction pointer. */
 bool arch_is_syscall_insn(const unsigned char bytes[static 2]);
-/* arch_is_after_call() - could @bytes (the 7 before an address) end in a call instruction? Never says no to a real one. */
+/* arch_is_after_call() - could @bytes (the 7 before an address) end in a call instruction? Never says no to a real one.
+ */
 bool arch_is_after_call(const unsigned char bytes[static 7]);
 
 /* arch_is_restorer() - does @bytes make the system call rt_sigreturn? */
@@ -65,7 +69,8 @@ bool arch_is_restorer(const unsigned char bytes[static 9]);
  * @sigreturn: address of the restorer
  * Return: 0; -E2BIG.
  */
-int arch_chain_build(const ThreadState *s, const Call *calls, size_t n, uint64_t top, uint64_t sigreturn, Chain *ret) _must_check_;
+int arch_chain_build(const ThreadState *s, const Call *calls, size_t n, uint64_t top, uint64_t sigreturn,
+                     Chain *ret) _must_check_;
 
 /* arch_chain_room() - bytes that a chain of @n calls for this thread takes at most, alignment included. */
 uint64_t arch_chain_room(const ThreadState *s, size_t n);
@@ -73,7 +78,7 @@ uint64_t arch_chain_room(const ThreadState *s, size_t n);
 /* arch_switch() - the one write that starts a chain. Return: 0 or negative errno: then nothing has changed. */
 int arch_switch(pid_t tid, const ThreadState *s, const Chain *c) _must_check_;
 
-/* arch_repair() - before letting go of a thread whose call was interrupted with EINTR by our stop alone: make the kernel begin
- * it again, unless a real signal is waiting. Return: 0 or negative errno. */
+/* arch_repair() - before letting go of a thread whose call was interrupted with EINTR by our stop alone: make the
+ * kernel begin it again, unless a real signal is waiting. Return: 0 or negative errno. */
 int arch_repair(pid_t tid, const ThreadState *s);
 

@@ -36,10 +36,11 @@ _Static_assert(sizeof(SigContext) == 256 && sizeof(SigFrame) == 320, "the kernel
 _Static_assert(sizeof(SigFrame) % 16 == 0, "a chain of frames must keep the alignment of the first");
 
 enum {
-        UC_FP_XSTATE = 1,            /* Linux 2.6.28 */
-        UC_SIGCONTEXT_SS = 2,        /* Linux 4.6: ss is restored ... */
-        UC_STRICT_RESTORE_SS = 4,    /* ... exactly */
-        SS_FLAGS_INVALID = 0x40,     /* do_sigaltstack() says EINVAL, rt_sigreturn ignores that: the alternate stack stays */
+        UC_FP_XSTATE = 1,         /* Linux 2.6.28 */
+        UC_SIGCONTEXT_SS = 2,     /* Linux 4.6: ss is restored ... */
+        UC_STRICT_RESTORE_SS = 4, /* ... exactly */
+        SS_FLAGS_INVALID =
+                0x40, /* do_sigaltstack() says EINVAL, rt_sigreturn ignores that: the alternate stack stays */
 };
 
 /* arch/x86/include/uapi/asm/sigcontext.h, struct _fpx_sw_bytes: at byte 464 of the FXSAVE area */
@@ -115,7 +116,8 @@ bool arch_is_after_call(const unsigned char b[static 7]) {
 }
 
 bool arch_is_restorer(const unsigned char b[static 9]) {
-        static const unsigned char wide[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05}, narrow[] = {0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05};
+        static const unsigned char wide[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05},
+                                   narrow[] = {0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05};
 
         return memcmp(b, wide, sizeof(wide)) == 0 || memcmp(b, narrow, sizeof(narrow)) == 0;
 }
@@ -136,9 +138,10 @@ static size_t xstate_size(uint64_t mask) {
         return size;
 }
 
-/* The floating point area of the last frame. Only features that are in use are carried (the kernel sets the others to their
- * initial state, which is what they are in). That also keeps the size below the task's own limit where AMX exists but was
- * never asked for: a larger one would make the kernel restore SSE alone (check_xstate_in_sigframe(), Linux 5.16). */
+/* The floating point area of the last frame. Only features that are in use are carried (the kernel sets the others to
+ * their initial state, which is what they are in). That also keeps the size below the task's own limit where AMX exists
+ * but was never asked for: a larger one would make the kernel restore SSE alone (check_xstate_in_sigframe(),
+ * Linux 5.16). */
 static size_t build_fpstate(const ThreadState *s, unsigned char *out, size_t room) {
         uint64_t in_use;
         FpSwBytes sw = {0};

@@ -23,16 +23,19 @@ void access_explain(int proc_pid_fd, const Facts *f, char *buf, size_t size) {
         struct stat st;
 
         if (effective_capabilities() >> CAP_SYS_PTRACE & 1)
-                snprintf(buf, size, "denied in spite of CAP_SYS_PTRACE: another user namespace, or a security module forbids it");
+                snprintf(buf, size,
+                         "denied in spite of CAP_SYS_PTRACE: another user namespace, or a security module forbids it");
         else if (f->uid != geteuid() || f->euid != geteuid())
-                snprintf(buf, size, "it runs as uid %u, the probe as uid %u: run the probe as that user or give it CAP_SYS_PTRACE", f->uid,
-                         geteuid());
+                snprintf(buf, size,
+                         "it runs as uid %u, the probe as uid %u: run the probe as that user or give it CAP_SYS_PTRACE",
+                         f->uid, geteuid());
         else if (rootfs_read_u64(AT_FDCWD, "/proc/sys/kernel/yama/ptrace_scope", &yama) == 0 && yama >= 1)
                 snprintf(buf, size, "kernel.yama.ptrace_scope is %u: the probe needs CAP_SYS_PTRACE%s", (unsigned)yama,
                          yama >= 3 ? ", and 3 forbids even that" : "");
         /* /proc/PID belongs to root when the process is not dumpable (fs/proc/base.c, task_dump_owner()) */
         else if (fstat(proc_pid_fd, &st) == 0 && st.st_uid != f->euid)
-                snprintf(buf, size, "it is not dumpable (it changed its user or capabilities): the probe needs CAP_SYS_PTRACE");
+                snprintf(buf, size,
+                         "it is not dumpable (it changed its user or capabilities): the probe needs CAP_SYS_PTRACE");
         else
                 snprintf(buf, size, "it has capabilities that the probe lacks: give the probe CAP_SYS_PTRACE");
 }

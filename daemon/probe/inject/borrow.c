@@ -41,9 +41,11 @@ void borrow_done(Borrow *b) {
 int borrow_lock(Borrow *b) {
         struct sockaddr_un sa = {.sun_family = AF_UNIX};
         _cleanup_fd_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        int n = snprintf(sa.sun_path + 1, sizeof(sa.sun_path) - 1, "plateau-call-%d-%llu", b->pid, (unsigned long long)b->start_ticks);
+        int n = snprintf(sa.sun_path + 1, sizeof(sa.sun_path) - 1, "plateau-call-%d-%llu", b->pid,
+                         (unsigned long long)b->start_ticks);
 
-        if (fd < 0 || bind(fd, (struct sockaddr *)&sa, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)) < 0)
+        if (fd < 0 ||
+            bind(fd, (struct sockaddr *)&sa, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)) < 0)
                 return -errno;
         b->lock_fd = take_fd(&fd);
         return 0;
@@ -54,9 +56,10 @@ static void account(Borrow *b, uint64_t held_usec) {
         b->held_max_usec = max_of(b->held_max_usec, held_usec);
 }
 
-/* errno as the thread has it is put back by the chain's last call: swab() is the one function of libc that copies bytes, is no
- * IFUNC and needs nothing; it exchanges them pairwise, so they are handed to it exchanged. */
-static void add_errno_call(const Borrow *b, const Tracee *t, uint64_t copy_addr, Call *calls, size_t *n, unsigned char copy[static 4]) {
+/* errno as the thread has it is put back by the chain's last call: swab() is the one function of libc that copies
+ * bytes, is no IFUNC and needs nothing; it exchanges them pairwise, so they are handed to it exchanged. */
+static void add_errno_call(const Borrow *b, const Tracee *t, uint64_t copy_addr, Call *calls, size_t *n,
+                           unsigned char copy[static 4]) {
         uint64_t addr = arch_thread_pointer(&t->state) + (uint64_t)b->image.errno_tp_offset;
         unsigned char raw[4];
 
@@ -91,7 +94,8 @@ static int open_status(const Borrow *b, pid_t tid) {
         return rootfs_open(b->proc_fd, path);
 }
 
-/* We are a fresh fork: the first write to each page is a fault, to be taken before a thread is being held, not while. */
+/* We are a fresh fork: the first write to each page is a fault, to be taken before a thread is being held, not while.
+ */
 static void touch(void *p, size_t n) {
         for (size_t i = 0; i < n; i += 1024)
                 ((volatile char *)p)[i] = 0;
@@ -150,7 +154,10 @@ static ProbeResult still_there(Borrow *b) {
         /* stacks come and go with threads */
         maps_done(&b->maps);
         r = maps_read(b->proc_fd, &b->maps);
-        return r == 0 ? PROBE_OK : r == -EACCES || r == -EPERM ? PROBE_E_ACCESS : r == -ESRCH ? PROBE_E_GONE : PROBE_E_INTERNAL;
+        return r == 0                        ? PROBE_OK
+               : r == -EACCES || r == -EPERM ? PROBE_E_ACCESS
+               : r == -ESRCH                 ? PROBE_E_GONE
+                                             : PROBE_E_INTERNAL;
 }
 
 ProbeResult borrow_call(Borrow *b, BorrowPlace place, BorrowCallsFn fn, void *userdata) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Borrow a thread of a live process for a few C calls: find one, stop it, prove that it is safe, write the chain, switch, let go.
- * Everything that may be refused is refused before the switch; after it, all completes without us.
+ * Borrow a thread of a live process for a few C calls: find one, stop it, prove that it is safe, write the chain,
+ * switch, let go. Everything that may be refused is refused before the switch; after it, all completes without us.
  */
 #pragma once
 

@@ -34,7 +34,8 @@ static const Row rows[] = {
         {"nonvoluntary_ctxt_switches:", KIND_ADD, offsetof(Facts, ctxt_switches), 0},
 };
 
-_Static_assert(sizeof(((Facts *)0)->tracer) == 4 && sizeof(((Facts *)0)->n_threads) == 4 && sizeof(((Facts *)0)->seccomp) == 4,
+_Static_assert(sizeof(((Facts *)0)->tracer) == 4 && sizeof(((Facts *)0)->n_threads) == 4 &&
+                       sizeof(((Facts *)0)->seccomp) == 4,
                "KIND_U32 writes 4 bytes");
 
 static bool number(const char *s, int base, uint64_t *ret) {

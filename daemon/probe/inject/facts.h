@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What /proc says of a process or thread that matters before it is touched: one read of status or stat, strictly parsed.
+ * What /proc says of a process or thread that matters before it is touched: one read of status or stat, strictly
+ * parsed.
  */
 #pragma once
 
@@ -23,7 +24,8 @@ typedef struct Facts {
         bool rss_known;
 } Facts;
 
-/* facts_parse() - text of a status file. Pure; fuzzed. Return: 0 or -EINVAL when State, Uid or the signal masks are missing. */
+/* facts_parse() - text of a status file. Pure; fuzzed. Return: 0 or -EINVAL when State, Uid or the signal masks are
+ * missing. */
 int facts_parse(const char *text, Facts *ret) _must_check_;
 /* facts_read() - @dir_fd: /proc/PID or /proc/PID/task/TID. Return: 0; -ESRCH; other negative errno. */
 int facts_read(int dir_fd, Facts *ret) _must_check_;

@@ -16,11 +16,37 @@
 
 /* Everything in glibc's malloc.o that is exported. Its static functions lie between the neighbours of these. */
 static const char *const malloc_names[] = {
-        "malloc", "free", "calloc", "realloc", "memalign", "aligned_alloc", "valloc", "pvalloc", "posix_memalign", "cfree",
-        "malloc_trim", "malloc_usable_size", "mallinfo", "mallinfo2", "malloc_stats", "mallopt", "malloc_info",
-        "__libc_malloc", "__libc_free", "__libc_calloc", "__libc_realloc", "__libc_memalign", "__libc_valloc",
-        "__libc_pvalloc", "__libc_mallopt", "__libc_mallinfo", "__posix_memalign", "__malloc_trim", "malloc_get_state",
-        "malloc_set_state", "malloc_check_init",
+        "malloc",
+        "free",
+        "calloc",
+        "realloc",
+        "memalign",
+        "aligned_alloc",
+        "valloc",
+        "pvalloc",
+        "posix_memalign",
+        "cfree",
+        "malloc_trim",
+        "malloc_usable_size",
+        "mallinfo",
+        "mallinfo2",
+        "malloc_stats",
+        "mallopt",
+        "malloc_info",
+        "__libc_malloc",
+        "__libc_free",
+        "__libc_calloc",
+        "__libc_realloc",
+        "__libc_memalign",
+        "__libc_valloc",
+        "__libc_pvalloc",
+        "__libc_mallopt",
+        "__libc_mallinfo",
+        "__posix_memalign",
+        "__malloc_trim",
+        "malloc_get_state",
+        "malloc_set_state",
+        "malloc_check_init",
 };
 
 /* A thread inside one of these holds a lock (or is about to be copied) that a call on top of it could need. */
@@ -28,7 +54,8 @@ static const char *const guarded_names[] = {
         "fork", "_Fork", "vfork", "posix_spawn", "posix_spawnp", "pthread_create", "dl_iterate_phdr",
 };
 
-static const char *const hook_names[] = {"__malloc_hook", "__realloc_hook", "__memalign_hook", "__free_hook", "__after_morecore_hook"};
+static const char *const hook_names[] = {"__malloc_hook", "__realloc_hook", "__memalign_hook", "__free_hook",
+                                         "__after_morecore_hook"};
 
 typedef struct ElfFile {
         int fd;
@@ -50,8 +77,8 @@ static bool name_in(const char *name, const char *const *list, size_t n) {
         return false;
 }
 
-/* The file that is mapped at @first (offset 0), if it still is the one on disk: its first page holds the ELF header, the
- * program headers and the build ID, and is never relocated. */
+/* The file that is mapped at @first (offset 0), if it still is the one on disk: its first page holds the ELF header,
+ * the program headers and the build ID, and is never relocated. */
 static int open_same_file(pid_t pid, int proc_pid_fd, const char *path, const Map *first) {
         char rel[PATH_MAX + 8];
         unsigned char mem[PAGE], disk[PAGE];
@@ -124,7 +151,8 @@ static int elf_file_open(pid_t pid, int proc_pid_fd, const char *path, const Map
         return 0;
 }
 
-/* The @i-th defined function (or object, or TLS symbol) of the dynamic symbol table. Return: its name, NULL if it is none. */
+/* The @i-th defined function (or object, or TLS symbol) of the dynamic symbol table. Return: its name, NULL if it is
+ * none. */
 static const char *defined_symbol(const ElfFile *f, size_t i, GElf_Sym *ret) {
         if (!gelf_getsym(f->syms, (int)i, ret) || ret->st_shndx == SHN_UNDEF || ret->st_value == 0)
                 return NULL;
@@ -152,7 +180,8 @@ static bool add_range(Image *im, uint64_t start, uint64_t end, bool is_malloc) {
 }
 
 /* malloc.o with its static functions: from the end of the last exported function below it to the start of the first one
- * above. The names alone would not do: _int_malloc, sysmalloc, arena_get2 ... lie below `malloc` (glibc 2.36: 16 KiB). */
+ * above. The names alone would not do: _int_malloc, sysmalloc, arena_get2 ... lie below `malloc` (glibc 2.36: 16 KiB).
+ */
 static bool add_malloc_range(Image *im, const ElfFile *f) {
         uint64_t lo = UINT64_MAX, hi = 0, below = 0, above = UINT64_MAX;
         GElf_Sym s;
@@ -160,7 +189,8 @@ static bool add_malloc_range(Image *im, const ElfFile *f) {
         for (size_t i = 1; i < f->n_syms; i++) {
                 const char *name = defined_symbol(f, i, &s);
 
-                if (!name || GELF_ST_TYPE(s.st_info) != STT_FUNC || !name_in(name, malloc_names, ELEMENTSOF(malloc_names)))
+                if (!name || GELF_ST_TYPE(s.st_info) != STT_FUNC ||
+                    !name_in(name, malloc_names, ELEMENTSOF(malloc_names)))
                         continue;
                 lo = min_of(lo, s.st_value);
                 hi = max_of(hi, s.st_value + s.st_size);
@@ -171,7 +201,8 @@ static bool add_malloc_range(Image *im, const ElfFile *f) {
                 const char *name = defined_symbol(f, i, &s);
                 unsigned type = name ? GELF_ST_TYPE(s.st_info) : STT_NOTYPE;
 
-                if ((type != STT_FUNC && type != STT_GNU_IFUNC) || name_in(name, malloc_names, ELEMENTSOF(malloc_names)))
+                if ((type != STT_FUNC && type != STT_GNU_IFUNC) ||
+                    name_in(name, malloc_names, ELEMENTSOF(malloc_names)))
                         continue;
                 if (s.st_value + s.st_size <= lo)
                         below = max_of(below, s.st_value + s.st_size);
@@ -197,8 +228,8 @@ static bool add_guarded_ranges(Image *im, const ElfFile *f) {
         return true;
 }
 
-/* glibc's __restore_rt is a local symbol, but gdb and libgcc's unwinder know it by these very bytes, so they do not change
- * (sysdeps/unix/sysv/linux/x86_64/libc_sigaction.c says so). Also: the version from its banner. */
+/* glibc's __restore_rt is a local symbol, but gdb and libgcc's unwinder know it by these very bytes, so they do not
+ * change (sysdeps/unix/sysv/linux/x86_64/libc_sigaction.c says so). Also: the version from its banner. */
 static bool scan_text(Image *im, const ElfFile *f, uint64_t *ret_sigreturn) {
         static const unsigned char restorer[] = {0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05};
         static const char banner[] = "GNU C Library";
@@ -233,8 +264,9 @@ static bool scan_text(Image *im, const ElfFile *f, uint64_t *ret_sigreturn) {
         return *ret_sigreturn != 0;
 }
 
-/* errno's place: __errno_location is `mov GOT(%rip),%rax; add %fs:0,%rax; ret`, with endbr64 before it where CET is on. The
- * GOT word is the offset from the thread pointer. Any other shape: errno cannot be kept, and the caller is told so. */
+/* errno's place: __errno_location is `mov GOT(%rip),%rax; add %fs:0,%rax; ret`, with endbr64 before it where CET is on.
+ * The GOT word is the offset from the thread pointer. Any other shape: errno cannot be kept, and the caller is told so.
+ */
 static void find_errno(pid_t pid, Image *im) {
         static const unsigned char endbr[] = {0xf3, 0x0f, 0x1e, 0xfa}, mov[] = {0x48, 0x8b, 0x05},
                                    add[] = {0x64, 0x48, 0x03, 0x04, 0x25, 0, 0, 0, 0, 0xc3};
@@ -250,7 +282,8 @@ static void find_errno(pid_t pid, Image *im) {
         if (memcmp(p, mov, sizeof(mov)) != 0 || memcmp(p + 7, add, sizeof(add)) != 0)
                 return;
         memcpy(&disp, p + 3, sizeof(disp));
-        if (remote_read(pid, im->sym.errno_location + (uint64_t)(p - code) + 7 + (uint64_t)(int64_t)disp, &offset, 8) < 0)
+        if (remote_read(pid, im->sym.errno_location + (uint64_t)(p - code) + 7 + (uint64_t)(int64_t)disp, &offset, 8) <
+            0)
                 return;
         if (offset >= 0 || offset < -(1 << 20))
                 return; /* x86_64 is TLS variant II: static TLS lies below the thread pointer */
@@ -343,7 +376,8 @@ static size_t next_object(const Maps *maps, size_t i, Object *ret) {
 
 static ProbeResult read_libc(pid_t pid, const ElfFile *f, const Object *o, Image *im, char *detail, size_t size) {
         read_symbols(&im->sym, f);
-        if (!im->sym.malloc_trim || !add_malloc_range(im, f) || !add_guarded_ranges(im, f) || !scan_text(im, f, &im->sym.sigreturn)) {
+        if (!im->sym.malloc_trim || !add_malloc_range(im, f) || !add_guarded_ranges(im, f) ||
+            !scan_text(im, f, &im->sym.sigreturn)) {
                 snprintf(detail, size, "%.120s lacks what a call needs (malloc_trim, a signal restorer)", o->path);
                 return PROBE_E_NO_LIBC;
         }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What must be known of the target's C library before anything is called in it: where its functions are and which stretches
- * of its code a thread must not be in the middle of. Read with libelf from the target's own file, through its own root
- * directory, and only if that file's build ID is the one in the target's memory.
+ * What must be known of the target's C library before anything is called in it: where its functions are and which
+ * stretches of its code a thread must not be in the middle of. Read with libelf from the target's own file, through its
+ * own root directory, and only if that file's build ID is the one in the target's memory.
  */
 #pragma once
 
@@ -36,7 +36,7 @@ typedef struct Image {
         uint64_t libc_start, libc_end; /* the mapped span */
         TextRange ranges[IMAGE_RANGES_MAX]; /* no word of a borrowed thread's stack may point in here */
         unsigned n_ranges;
-        bool has_hooks;               /* __malloc_hook and the like are set (glibc before 2.34): malloc may run any code */
+        bool has_hooks; /* __malloc_hook and the like are set (glibc before 2.34): malloc may run any code */
         int64_t errno_tp_offset;      /* errno's address less the thread pointer; valid if has_errno */
         bool has_errno;
 } Image;
@@ -44,9 +44,11 @@ typedef struct Image {
 /**
  * image_read() - find glibc in @maps and read what is needed
  * @proc_pid_fd: /proc/PID
- * Return: PROBE_OK, PROBE_E_NO_LIBC, PROBE_E_OTHER_MALLOC, PROBE_E_ACCESS, PROBE_E_FOREIGN_ABI; @detail gets a sentence.
+ * Return: PROBE_OK, PROBE_E_NO_LIBC, PROBE_E_OTHER_MALLOC, PROBE_E_ACCESS, PROBE_E_FOREIGN_ABI; @detail gets a
+ * sentence.
  */
-ProbeResult image_read(pid_t pid, int proc_pid_fd, const Maps *maps, Image *ret, char *detail, size_t detail_size) _must_check_;
+ProbeResult image_read(pid_t pid, int proc_pid_fd, const Maps *maps, Image *ret, char *detail,
+                       size_t detail_size) _must_check_;
 
 /* image_is_restorer() - is @addr the return address that the kernel gives a signal handler? */
 bool image_is_restorer(const Image *im, uint64_t addr);

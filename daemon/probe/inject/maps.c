@@ -59,8 +59,8 @@ int maps_parse_line(const char *line, Map *ret, const char **ret_path) {
                 else if (*p != '-' && !(i == 3 && *p == 'p'))
                         return -EINVAL;
         }
-        if (*p++ != ' ' || !parse_hex(&p, ' ', &m.offset) || !parse_hex(&p, ':', &major) || !parse_hex(&p, ' ', &minor) ||
-            !parse_dec(&p, &m.inode) || major > UINT32_MAX || minor > UINT32_MAX)
+        if (*p++ != ' ' || !parse_hex(&p, ' ', &m.offset) || !parse_hex(&p, ':', &major) ||
+            !parse_hex(&p, ' ', &minor) || !parse_dec(&p, &m.inode) || major > UINT32_MAX || minor > UINT32_MAX)
                 return -EINVAL;
         m.dev_major = (uint32_t)major;
         m.dev_minor = (uint32_t)minor;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A snapshot of /proc/PID/maps: sorted, as the kernel gives it. It is old the moment it is taken; whoever acts on it checks
- * again (a hole is taken with MAP_FIXED_NOREPLACE, a stack is read with calls that fail cleanly).
+ * A snapshot of /proc/PID/maps: sorted, as the kernel gives it. It is old the moment it is taken; whoever acts on it
+ * checks again (a hole is taken with MAP_FIXED_NOREPLACE, a stack is read with calls that fail cleanly).
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Another process' memory by process_vm_readv/writev (Linux 3.2): no stop, no ptrace attachment, one system call. What is
- * read is hostile and may change while it is read.
+ * Another process' memory by process_vm_readv/writev (Linux 3.2): no stop, no ptrace attachment, one system call. What
+ * is read is hostile and may change while it is read.
  */
 #pragma once
 
@@ -15,5 +15,6 @@
 int remote_read(pid_t pid, uint64_t addr, void *buf, size_t n) _must_check_;
 /* remote_read_some() - as many bytes as are mapped from @addr on. Return: bytes; negative errno when none. */
 ssize_t remote_read_some(pid_t pid, uint64_t addr, void *buf, size_t n) _must_check_;
-/* remote_write() - exactly @n bytes into writable memory. Return: 0 or negative errno; after a failure a part may be written. */
+/* remote_write() - exactly @n bytes into writable memory. Return: 0 or negative errno; after a failure a part may be
+ * written. */
 int remote_write(pid_t pid, uint64_t addr, const void *buf, size_t n);

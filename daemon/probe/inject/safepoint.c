@@ -30,8 +30,9 @@ static const TextRange *range_of(const Image *im, uint64_t word) {
         return NULL;
 }
 
-/* Does @word look like a return address? Every real one stands right behind a call instruction; other words that happen to
- * point into guarded text (the dynamic loader's _dl_fini, say, which every main thread keeps) do not. Unreadable counts as yes. */
+/* Does @word look like a return address? Every real one stands right behind a call instruction; other words that happen
+ * to point into guarded text (the dynamic loader's _dl_fini, say, which every main thread keeps) do not. Unreadable
+ * counts as yes. */
 static bool is_return_address(pid_t pid, uint64_t word) {
         unsigned char before[7];
 
@@ -80,8 +81,8 @@ static SafePoint look_for_restorer(Scan *s, struct iovec *at, size_t n) {
         return SAFE_POINT;
 }
 
-/* A handler's return address that is not libc's restorer (a language run-time may bring its own): it points at code that
- * makes rt_sigreturn, `mov $15, %eax; syscall` in either encoding. */
+/* A handler's return address that is not libc's restorer (a language run-time may bring its own): it points at code
+ * that makes rt_sigreturn, `mov $15, %eax; syscall` in either encoding. */
 static SafePoint scan_words_for_restorer(Scan *s, const uint64_t *words, size_t n) {
         static struct iovec at[BATCH];
         size_t fill = 0;
@@ -122,10 +123,11 @@ static SafePoint scan_stack(Scan *s, uint64_t sp, uint64_t end, SafePoint (*fn)(
         return SAFE_POINT;
 }
 
-/* A word that looks like a return address into malloc.o need not be one: frames that are gone leave their words in slots that
- * later frames never wrote. It is left over for certain if no signal handler is active: the calls that threads_rank() lets in
- * are made by nothing that malloc.o calls, so malloc can only be below them on the stack if a handler interrupted it. Fork
- * and the dynamic loader do run foreign code (atfork handlers, constructors), so there such a word always counts. */
+/* A word that looks like a return address into malloc.o need not be one: frames that are gone leave their words in
+ * slots that later frames never wrote. It is left over for certain if no signal handler is active: the calls that
+ * threads_rank() lets in are made by nothing that malloc.o calls, so malloc can only be below them on the stack if a
+ * handler interrupted it. Fork and the dynamic loader do run foreign code (atfork handlers, constructors), so there
+ * such a word always counts. */
 static SafePoint judge_stack(Scan *s, uint64_t sp, uint64_t end) {
         SafePoint r = scan_stack(s, sp, end, scan_words);
 
@@ -145,8 +147,8 @@ static bool signal_waits(int status_fd) {
         return facts_pread(status_fd, &f) < 0 || facts_deliverable(&f);
 }
 
-SafePoint safepoint_check(pid_t pid, int status_fd, const Tracee *t, const Candidate *c, const Image *image, const Maps *maps,
-                          uint64_t room) {
+SafePoint safepoint_check(pid_t pid, int status_fd, const Tracee *t, const Candidate *c, const Image *image,
+                          const Maps *maps, uint64_t room) {
         uint64_t sp = arch_sp(&t->state), ip = arch_ip(&t->state);
         unsigned char insn[2];
         const Map *stack;

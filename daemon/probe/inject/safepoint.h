@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The proof that a stopped thread may be borrowed: it stands right after a `syscall` instruction that will be begun again, and
- * nothing on its stack leads back into an allocator, fork or the dynamic loader. Declining is cheap and always right; a thread
- * that was declined is let go and looked at again later.
+ * The proof that a stopped thread may be borrowed: it stands right after a `syscall` instruction that will be begun
+ * again, and nothing on its stack leads back into an allocator, fork or the dynamic loader. Declining is cheap and
+ * always right; a thread that was declined is let go and looked at again later.
  */
 #pragma once
 
@@ -34,7 +34,7 @@ typedef enum SafePoint {
  * @room: bytes needed below the red zone, 0 when the thread's own stack is not used
  * Return: SAFE_POINT or why not.
  */
-SafePoint safepoint_check(pid_t pid, int status_fd, const Tracee *t, const Candidate *c, const Image *image, const Maps *maps,
-                          uint64_t room) _must_check_;
+SafePoint safepoint_check(pid_t pid, int status_fd, const Tracee *t, const Candidate *c, const Image *image,
+                          const Maps *maps, uint64_t room) _must_check_;
 
 const char *safepoint_text(SafePoint s);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Our own memory in the target: one private anonymous mapping, data only. It is made by the target itself (an injected mmap at
- * an address that we choose) and unmapped the same way. It begins with a mailbox, by which a later run recognises one that a
- * killed probe left behind, and sees whether a call is still running in it.
+ * Our own memory in the target: one private anonymous mapping, data only. It is made by the target itself (an injected
+ * mmap at an address that we choose) and unmapped the same way. It begins with a mailbox, by which a later run
+ * recognises one that a killed probe left behind, and sees whether a call is still running in it.
  */
 #pragma once
 
@@ -14,8 +14,8 @@
 #include "util/cleanup.h"
 
 #define SCRATCH_MAGIC 0x70617263536c7050ULL /* "PplScrap" */
-/* An odd size at an address with these low bits is ours, also before anything was written there: a probe that dies right after
- * the mapping was made leaves one that the next run knows. */
+/* An odd size at an address with these low bits is ours, also before anything was written there: a probe that dies
+ * right after the mapping was made leaves one that the next run knows. */
 #define SCRATCH_SIZE (203 * 4096ULL)
 #define SCRATCH_LOW32 0x50726000u
 

@@ -29,10 +29,10 @@ typedef enum Wait {
 
 enum { RANK_ENDLESS = 0, RANK_DEADLINE = 10, RANK_RELATIVE = 20, RANK_NEVER = -1 };
 
-/* Not here, and why: write, sendto, sendmsg (may have done a part); rt_sigtimedwait, rt_sigsuspend, pause, and anything with a
- * signal mask of its own (the mask in force is not the thread's); semop, io_getevents, io_uring_enter (EINTR only, and state in
- * shared rings); futex operations with requeue or PI; brk, mmap, munmap, mprotect, madvise, mremap, prctl (malloc makes them
- * under its locks); clone, fork, vfork, execve; restart_syscall (its arguments are gone). */
+/* Not here, and why: write, sendto, sendmsg (may have done a part); rt_sigtimedwait, rt_sigsuspend, pause, and anything
+ * with a signal mask of its own (the mask in force is not the thread's); semop, io_getevents, io_uring_enter (EINTR
+ * only, and state in shared rings); futex operations with requeue or PI; brk, mmap, munmap, mprotect, madvise, mremap,
+ * prctl (malloc makes them under its locks); clone, fork, vfork, execve; restart_syscall (its arguments are gone). */
 static const struct {
         long nr;
         Wait wait;
@@ -61,8 +61,9 @@ static const struct {
 static int rank_futex(const uint64_t args[static 6]) {
         unsigned op = (unsigned)args[1] & (unsigned)FUTEX_CMD_MASK;
 
-        /* glibc's own low-level locks wait by FUTEX_WAIT with the value 2 (nptl/lowlevellock.c): whoever waits there is in the
-         * middle of something. Condition variables, semaphores and joins wait by FUTEX_WAIT_BITSET (since 2.25). */
+        /* glibc's own low-level locks wait by FUTEX_WAIT with the value 2 (nptl/lowlevellock.c): whoever waits there is
+         * in the middle of something. Condition variables, semaphores and joins wait by FUTEX_WAIT_BITSET (since 2.25).
+         */
         if (op == FUTEX_WAIT && (uint32_t)args[2] == 2)
                 return RANK_NEVER;
         if (op == FUTEX_WAIT_BITSET)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Which thread to borrow: one that is blocked, twice looked at, in a system call that malloc never makes under a lock and that
- * may be begun again without the program noticing. Ranked: waits without end first, waits with a deadline next, relative
- * time-outs last (begun again they get longer, never shorter).
+ * Which thread to borrow: one that is blocked, twice looked at, in a system call that malloc never makes under a lock
+ * and that may be begun again without the program noticing. Ranked: waits without end first, waits with a deadline
+ * next, relative time-outs last (begun again they get longer, never shorter).
  */
 #pragma once
 
@@ -25,7 +25,8 @@ typedef struct Candidate {
 /* threads_rank() - how good it is to borrow a thread in this system call. Return: >= 0; -1: never. Pure. */
 int threads_rank(long nr, const uint64_t args[static 6]);
 
-/* threads_parse_syscall() - a line of /proc/PID/task/TID/syscall. Return: 0; -EAGAIN: running or not in a call; -EINVAL. Pure. */
+/* threads_parse_syscall() - a line of /proc/PID/task/TID/syscall. Return: 0; -EAGAIN: running or not in a call;
+ * -EINVAL. Pure. */
 int threads_parse_syscall(const char *line, Candidate *ret) _must_check_;
 
 /**

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One thread under ptrace, for tens of microseconds: stop -> (switch | release). PTRACE_SEIZE and PTRACE_INTERRUPT (Linux 3.4),
- * never ATTACH (it sends SIGSTOP), never EXITKILL. If this process dies in between, the kernel detaches and the thread goes on.
+ * One thread under ptrace, for tens of microseconds: stop -> (switch | release). PTRACE_SEIZE and PTRACE_INTERRUPT
+ * (Linux 3.4), never ATTACH (it sends SIGSTOP), never EXITKILL. If this process dies in between, the kernel detaches
+ * and the thread goes on.
  */
 #pragma once
 
@@ -34,8 +35,9 @@ void tracee_prepare(void);
 /**
  * tracee_stop() - seize and stop one thread and read its state
  * @timeout_usec: for the stop; a thread in uninterruptible sleep does not stop
- * Return: TRACEE_STOPPED: the caller must end with tracee_switch() or tracee_release(). Otherwise nothing is to be undone,
- *         but after TRACEE_BUSY by time-out this process stays attached until it exits (Linux detaches only stopped threads).
+ * Return: TRACEE_STOPPED: the caller must end with tracee_switch() or tracee_release(). Otherwise nothing is to be
+ * undone, but after TRACEE_BUSY by time-out this process stays attached until it exits (Linux detaches only stopped
+ * threads).
  */
 TraceeStop tracee_stop(Tracee *t, pid_t tid, uint64_t timeout_usec) _must_check_;
 

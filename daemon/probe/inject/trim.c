@@ -22,7 +22,8 @@
 #define POLL_FIRST_NSEC 20000L
 #define POLL_LAST_NSEC 2000000L
 
-/* struct pthread.tid: 704 bytes of TCB header and a list head come before it (nptl/descr.h), the same from 2.17 to 2.42 */
+/* struct pthread.tid: 704 bytes of TCB header and a list head come before it (nptl/descr.h), the same from 2.17 to 2.42
+ */
 #define PTHREAD_TID_OFFSET 720
 
 typedef struct Session {
@@ -66,7 +67,9 @@ static ProbeResult refusal(Session *s, const Facts *f) {
         if (f->shadow_stack)
                 return PROBE_E_SHADOW_STACK;
         if (f->seccomp == 1 || (f->seccomp == 2 && !(s->req->flags & PROBE_FLAG_ALLOW_SECCOMP))) {
-                say(s, "Seccomp: %u; allow it if the filter is a container runtime's default, which lets these calls pass", f->seccomp);
+                say(s,
+                    "Seccomp: %u; allow it if the filter is a container runtime's default, which lets these calls pass",
+                    f->seccomp);
                 return PROBE_E_SECCOMP;
         }
         return PROBE_OK;
@@ -82,7 +85,8 @@ static ProbeResult judge_threads(Session *s, const Facts *f) {
         if (alone && f->n_threads > 1)
                 return PROBE_E_RAW_THREADS;
         s->own_thread = !alone;
-        if (s->own_thread && !(sym->pthread_create && sym->pthread_attr_init && sym->pthread_attr_setdetachstate && sym->pthread_attr_setstack)) {
+        if (s->own_thread && !(sym->pthread_create && sym->pthread_attr_init && sym->pthread_attr_setdetachstate &&
+                               sym->pthread_attr_setstack)) {
                 say(s, "its pthread functions were not found");
                 return f->n_threads > 1 && !sym->pthread_create ? PROBE_E_RAW_THREADS : PROBE_E_NO_LIBC;
         }
@@ -189,8 +193,9 @@ static void calls_trim(void *userdata, Call *calls, size_t *n) {
         if (s->own_thread) {
                 calls[(*n)++] = (Call){sym->pthread_attr_init, {BOX(attr)}};
                 calls[(*n)++] = (Call){sym->pthread_attr_setdetachstate, {BOX(attr), PTHREAD_CREATE_DETACHED}};
-                calls[(*n)++] = (Call){sym->pthread_attr_setstack,
-                                       {BOX(attr), s->scratch + SCRATCH_THREAD_STACK_OFFSET, SCRATCH_THREAD_STACK_SIZE}};
+                calls[(*n)++] =
+                        (Call){sym->pthread_attr_setstack,
+                               {BOX(attr), s->scratch + SCRATCH_THREAD_STACK_OFFSET, SCRATCH_THREAD_STACK_SIZE}};
                 calls[(*n)++] = (Call){sym->pthread_create, {BOX(thread), BOX(attr), sym->malloc_trim, 0}};
         } else
                 calls[(*n)++] = (Call){sym->malloc_trim, {0}};
@@ -236,8 +241,8 @@ static ProbeResult wait_for_chain(Session *s, uint64_t deadline, Mailbox *ret) {
         }
 }
 
-/* The kernel zeroes struct pthread.tid as a thread's last access to user memory (CLONE_CHILD_CLEARTID); its stack, which is in
- * our scratch, may go only then. */
+/* The kernel zeroes struct pthread.tid as a thread's last access to user memory (CLONE_CHILD_CLEARTID); its stack,
+ * which is in our scratch, may go only then. */
 static ProbeResult wait_for_own_thread(Session *s, uint64_t deadline, const Mailbox *box) {
         long nsec = POLL_FIRST_NSEC;
         uint32_t tid;
@@ -271,7 +276,8 @@ static ProbeResult finish_trim(Session *s) {
         t->thread = s->own_thread ? PROBE_THREAD_OWN : PROBE_THREAD_BORROWED;
         if (p == PROBE_OK && s->own_thread) {
                 p = wait_for_own_thread(s, deadline, &box);
-                t->duration_usec = now_mono_usec() - s->switched_usec; /* to the thread's end: at most 2 ms more than the call */
+                t->duration_usec =
+                        now_mono_usec() - s->switched_usec; /* to the thread's end: at most 2 ms more than the call */
         } else if (p == PROBE_OK)
                 t->duration_usec = stamp_usec(box.end) - stamp_usec(box.begin);
         if (p == PROBE_E_GONE)
@@ -337,7 +343,8 @@ void trim_run(const ProbeRequest *req, ProbeReply *reply) {
 
         reply->result = run(&s);
         if (reply->result == PROBE_E_NO_SAFE_THREAD && reply->detail[0] == '\0')
-                say(&s, "%u stops, all declined; the last one because %s", s.b.n_declined, safepoint_text(s.b.last_decline));
+                say(&s, "%u stops, all declined; the last one because %s", s.b.n_declined,
+                    safepoint_text(s.b.last_decline));
         reply->trim.stop_usec = s.b.held_usec;
         reply->trim.stop_max_usec = s.b.held_max_usec;
         reply->trim.n_declined = s.b.n_declined;

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "probe/inject/facts.h"
+
+#include <fcntl.h>
+
+#include "unit/unit.h"
+#include "util/rootfs.h"
+
+#define BASE                                                                                                           \
+        "Name:\tx\nState:\tS (sleeping)\nTracerPid:\t0\nUid:\t10\t11\t0\t0\nVmRSS:\t    1024 kB\nThreads:\t3\n"        \
+        "SigPnd:\t0000000000000000\nShdPnd:\t0000000000000002\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n" \
+        "SigCgt:\t0000000180000000\n"
+
+static void test_reads_what_matters(void **state _unused_) {
+        Facts f;
+
+        assert_int_equal(facts_parse(BASE "Seccomp:\t2\nSeccomp_filters:\t1\nx86_Thread_features:\tshstk \n"
+                                          "voluntary_ctxt_switches:\t5\nnonvoluntary_ctxt_switches:\t6\n", &f), 0);
+        assert_int_equal(f.state, 'S');
+        assert_int_equal(f.uid, 10);
+        assert_int_equal(f.euid, 11);
+        assert_int_equal(f.n_threads, 3);
+        assert_int_equal(f.seccomp, 2);
+        assert_true(f.shadow_stack);
+        assert_true(f.rss_known);
+        assert_int_equal(f.rss_bytes, 1024 * 1024);
+        assert_int_equal(f.ctxt_switches, 11);
+        assert_true(facts_deliverable(&f));
+}
+
+static void test_refuses_what_is_cut_or_wild(void **state _unused_) {
+        static const char *const bad[] = {
+                "",
+                "Name:\tx\n",
+                "State:\tS\nUid:\t1\t2\t3\t4\n",
+                "State:\n" "Uid:\t1\t2\t3\t4\nSigPnd:\t0\nSigBlk:\t0\nSigCgt:\t0\n",
+                "State:\tS\nUid:\t-1\t2\t3\t4\nSigPnd:\t0\nSigBlk:\t0\nSigCgt:\t0\n",
+                "State:\tS\nUid:\t99999999999\t2\t3\t4\nSigPnd:\t0\nSigBlk:\t0\nSigCgt:\t0\n",
+                "State:\tS\nUid:\t1\t2\t3\t4\nSigPnd:\tzz\nSigBlk:\t0\nSigCgt:\t0\n",
+                BASE "Threads:\t99999999999999999999999\n",
+                BASE "VmRSS:\t18446744073709551615 kB\n",
+                BASE "TracerPid:\t-4\n",
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
+                Facts f;
+
+                print_message("# %zu\n", i);
+                assert_int_equal(facts_parse(bad[i], &f), -EINVAL);
+        }
+}
+
+static void test_a_blocked_or_ignored_signal_does_not_count(void **state _unused_) {
+        Facts f = {.sig_pending = 2, .sig_blocked = 2};
+
+        assert_false(facts_deliverable(&f));
+        f = (Facts){.sig_pending_shared = 4, .sig_ignored = 4};
+        assert_false(facts_deliverable(&f));
+        f = (Facts){.sig_pending_shared = 4};
+        assert_true(facts_deliverable(&f));
+}
+
+static void test_start_time_of_ours(void **state _unused_) {
+        _cleanup_fd_ int fd = rootfs_open_dir(AT_FDCWD, "/proc/self"), none = rootfs_open_dir(AT_FDCWD, "/");
+        uint64_t ticks = 0;
+
+        assert_int_equal(facts_start_ticks(fd, &ticks), 0);
+        assert_true(ticks > 0);
+        assert_int_equal(facts_start_ticks(none, &ticks), -ESRCH);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_reads_what_matters),
+                cmocka_unit_test(test_refuses_what_is_cut_or_wild),
+                cmocka_unit_test(test_a_blocked_or_ignored_signal_does_not_count),
+                cmocka_unit_test(test_start_time_of_ours),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
