@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What /proc says of a process or thread that matters before it is touched: one read of status or stat, strictly
- * parsed.
+ * parsed. The probe has this reader of its own, apart from sample/'s: other fields matter here, and the privileged half
+ * links no more than it needs.
  */
 #pragma once
 

@@ -37,4 +37,5 @@ typedef enum SafePoint {
 SafePoint safepoint_check(pid_t pid, int status_fd, const Tracee *t, const Candidate *c, const Image *image,
                           const Maps *maps, uint64_t room) _must_check_;
 
+/* safepoint_text() - why it was declined, as the end of a sentence. */
 const char *safepoint_text(SafePoint s);
