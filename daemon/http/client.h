@@ -2,7 +2,7 @@
  *
  * HTTP requests on the sd-event loop by libcurl's multi interface. libcurl is opened with dlopen() by
  * http_client_new(), which is only called when a sink is configured. Nothing here blocks: name resolution is curl's
- * threaded resolver's.
+ * threaded resolver's. The proxy variables (http_proxy, https_proxy, no_proxy) are curl's and work as usual.
  */
 #pragma once
 
@@ -16,9 +16,9 @@ typedef struct HttpClient HttpClient;
 typedef struct HttpRequest HttpRequest;
 
 typedef struct HttpResponse {
-        int error;               /* 0; negative errno: nothing usable came back (see error_text) */
-        long status;             /* HTTP status when error == 0 */
-        const char *body;        /* at most HTTP_BODY_MAX bytes, NUL-terminated, never NULL; cut if longer */
+        int error;        /* 0; negative errno: nothing usable came back (see error_text) */
+        long status;      /* HTTP status when error == 0 */
+        const char *body; /* at most HTTP_BODY_MAX bytes, NUL-terminated, never NULL; cut if longer */
         size_t body_len;
         uint64_t retry_after_usec; /* Retry-After in seconds or as a date; 0 = none */
         char error_text[160];
@@ -34,14 +34,22 @@ typedef struct HttpSpec {
         const char *const *headers; /* "Name: value", NULL-terminated; may be NULL */
         const void *body;           /* copied */
         size_t body_len;
-        uint64_t timeout_usec;      /* whole request; 0 = 15 s. Connecting has 5 s of it at most */
-        const char *bearer_file;    /* may be NULL: token read anew for each request */
+        uint64_t timeout_usec;   /* whole request; 0 = 15 s. Connecting has 5 s of it at most */
+        const char *bearer_file; /* may be NULL: token read anew for each request */
 } HttpSpec;
 
-/* Return: 0; -ENOENT when libcurl is not installed (@why has the sentence). Owner: caller. */
+/* http_client_new() - Return: 0; -ENOENT when libcurl is not installed (@why has the sentence). Owner: caller. */
 int http_client_new(sd_event *event, HttpClient **ret, char *why, size_t why_size) _must_check_;
 HttpClient *http_client_free(HttpClient *c); /* cancels what is in flight without calling back */
 
-/* http_request() - @done is called once from the loop, unless cancelled. @ret may be NULL. */
+/**
+ * http_request() - start a request
+ * @spec: strings and body are copied
+ * @done: called once, from the loop and never from inside this call, unless cancelled; also when the request could not
+ * even be sent (no such scheme, bearer file unreadable). It may start and cancel requests and free the client
+ * @ret:  may be NULL. Invalid from the moment @done is called
+ * Return: 0; -ENOMEM: @done will not be called.
+ */
 int http_request(HttpClient *c, const HttpSpec *spec, HttpDoneFn done, void *userdata, HttpRequest **ret) _must_check_;
+/* http_request_cancel() - forget it; @done is not called. Return: NULL. */
 HttpRequest *http_request_cancel(HttpRequest *r);
