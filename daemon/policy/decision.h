@@ -52,6 +52,7 @@ typedef struct Decision {
         double used_ratio;             /* 0 without a limit */
         double slope_bytes_per_s;
         uint64_t eta_usec, eta_lo_usec, eta_hi_usec; /* USEC_INFINITY = never or unknown */
+        double threshold;              /* what `trigger` is set to: a ratio, bytes, or seconds; 0 = n/a */
         uint64_t wait_usec;            /* SKIP: until it could change by itself (cool-down, grace, hold); 0 = n/a */
 } Decision;
 

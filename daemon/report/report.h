@@ -21,9 +21,14 @@ typedef void (*ReportViewFn)(void *userdata, View *v);
 /* Health of the daemon for /healthz: Return 200 or 503, with one sentence. */
 typedef int (*ReportHealthFn)(void *userdata, char *text, size_t size);
 
+/* ReportSinkFn - delivery to a sink broke (last_error says how), broke in another way, or works again (last_error is
+ * ""). For the log: it is not called for each failed attempt. */
+typedef void (*ReportSinkFn)(void *userdata, const SinkCounters *s);
+
 typedef struct ReportHost {
         ReportViewFn view;
         ReportHealthFn health;
+        ReportSinkFn sink_changed; /* may be NULL */
         void *userdata;
 } ReportHost;
 
