@@ -3,6 +3,16 @@
  * The ladder: observe -> alert -> reclaim -> rotate. A pure state machine: no clock, no I/O, no allocation. Called
  * once a tick, it answers for every rung, and never starts anything itself; the daemon acts and tells the outcome
  * back.
+ *
+ * What must never happen is a fast leak that is lost behind a polite ladder. Rotation lets reclaim go first only where
+ * there is time for it. The deadline is near when the forecast's lower bound is below half of rotate's time_to_limit,
+ * or use has passed half of what is left above rotate's used_ratio (96 % for 92 %) or used_bytes. Then rotate
+ * neither waits for reclaim nor for its own `for`. Start-up grace, cool-down, breaker, and an action in flight still
+ * hold it: they guard against rotating for ever.
+ *
+ * A forecast is believed only so far as growth has been seen: a line through 30 seconds says nothing of the next ten
+ * minutes. Rotate acts on a lower bound no farther away than the time that growth has lasted, reclaim on twice, alert
+ * on four times that.
  */
 #pragma once
 
@@ -26,10 +36,10 @@ typedef struct PolicyOptions {
         double hysteresis_ratio;       /* alert ends below threshold x (1 - this), or eta above its x (1 + this) */
         RungOptions rung[_RUNG_MAX];
         uint64_t reclaim_min_yield_bytes; /* a reclaim that releases less is fruitless */
-        double reclaim_min_yield_ratio;   /* or less than this share of RSS */
-        unsigned reclaim_strikes;         /* so many fruitless ones in a row and the ladder moves on */
+        double reclaim_min_yield_ratio;   /* and so is one that releases less than this share of RSS */
+        unsigned reclaim_strikes;         /* so many fruitless ones in a row: none for 6 cool-downs; 0 = never mind */
         uint64_t reclaim_settle_usec;     /* after a reclaim: wait so long and measure again before rotating */
-        unsigned rotate_max;              /* breaker: so many rotations ... */
+        unsigned rotate_max;              /* breaker: so many rotations ...; 0 = no breaker */
         uint64_t rotate_window_usec;      /* ... within this time */
 } PolicyOptions;
 
@@ -42,6 +52,7 @@ typedef struct PolicyInput {
         uint64_t usage_bytes, limit_bytes; /* limit 0 = none known */
         bool trend_known;
         bool growing;
+        uint64_t trend_span_usec;    /* how much time the trend's window covers; 0 = not told: no bound on belief */
         double slope_bytes_per_s;
         uint64_t eta_usec, eta_lo_usec, eta_hi_usec;
         bool action_in_flight;
@@ -49,17 +60,29 @@ typedef struct PolicyInput {
 } PolicyInput;
 
 typedef struct PolicyRungState {
-        uint64_t crossed_since_usec; /* 0 = not crossed */
-        uint64_t last_action_usec;   /* 0 = never */
+        bool crossed;
+        uint64_t crossed_since_usec; /* valid while crossed */
+        bool acted;
+        uint64_t last_action_usec;   /* valid once acted: start, later the end, of the last action */
+        uint64_t rest_usec;          /* the cool-down that follows it */
 } PolicyRungState;
 
 typedef struct Policy {
         PolicyOptions options;
         PolicyRungState rung[_RUNG_MAX];
+        uint64_t dry_usec[_RUNG_MAX];     /* when a dry run would have acted last; 0 = never */
         bool alert_firing;
+        Reason alert_trigger;
         uint64_t alert_since_usec;
+        bool alert_clear;                 /* below, and since when: a resolve is held like an alert */
+        uint64_t alert_clear_usec;
+        bool growing;
+        uint64_t growing_since_usec, span_usec;
         unsigned fruitless;               /* in a row */
-        uint64_t reclaim_done_usec;
+        bool reclaim_poor;                /* the last one gave too little, or nothing came of it */
+        bool reclaim_done;
+        uint64_t reclaim_done_usec;       /* valid when reclaim_done */
+        unsigned rotate_failures;         /* in a row */
         uint64_t rotations[POLICY_ROTATIONS_MAX]; /* ring of times, for the breaker */
         unsigned rotation_head, n_rotations;
 } Policy;
@@ -72,15 +95,22 @@ void policy_set_options(Policy *p, const PolicyOptions *options);
 
 /**
  * policy_step() - judge one tick
- * @ret: one Decision a rung, in ladder order. At most one of RECLAIM and ROTATE says ACT.
- * Never fails.
+ * @ret: one Decision a rung, in ladder order. At most one of RECLAIM and ROTATE says ACT; rotate goes before reclaim.
+ *       An alert counts as raised, repeated or resolved by the step that says so; PERSISTS is a skip until the repeat.
+ *       In a dry run DRY_RUN stands where ACT would, with the same cool-down after it.
+ * Never fails. A clock that ran backwards costs at most one more full wait.
  */
 void policy_step(Policy *p, const PolicyInput *in, Decision ret[static _RUNG_MAX]);
 
-/* policy_started() - the daemon really started the action of this decision. Starts its cool-down, feeds the breaker. */
+/* policy_started() - the daemon really started this action: cool-down, breaker. For an alert nothing is left to do. */
 void policy_started(Policy *p, const Decision *d);
 
-/* policy_outcome() - how it ended. Feeds the strikes. */
+/**
+ * policy_outcome() - how it ended
+ * A reclaim that gave too little, failed or timed out is a strike; one that was refused or cancelled only lets rotate
+ * go on. A rotation that did not happen is tried again after 30 s, 2 min, 8 min ..., never later than its cool-down,
+ * and one that was refused or cancelled does not count for the breaker.
+ */
 void policy_outcome(Policy *p, const Outcome *o);
 
 /**

@@ -11,7 +11,10 @@
 
 #include "util/clock.h"
 
-#define TREND_RING 512 /* points kept; a longer window keeps every k-th bucket mean. 512 x 16 B = 8 KiB a target */
+/* Points kept. A window that holds more samples than this averages those that fall close together into one point, so
+ * that the ring always spans the window: 512 x 24 B = 12 KiB a target. */
+#define TREND_RING 512
+#define TREND_CONFIRM 3 /* points that must have left the line before it is given up, besides the newest sample */
 
 typedef struct TrendOptions {
         uint64_t window_usec;   /* how far back the line looks; default 10 min */
@@ -33,31 +36,41 @@ typedef enum TrendReset {
         TREND_RESET_RESTART, /* another process or program */
         TREND_RESET_LIMIT,   /* the limit changed */
         TREND_RESET_RECLAIM, /* we gave memory back */
-        TREND_RESET_STEP,    /* a jump that no slope explains */
+        TREND_RESET_STEP,    /* a jump that no slope explains, to a level the window has not seen */
+        TREND_RESET_BEND,    /* the growth took another rate; the new line needs TREND_CONFIRM + 1 points, not more */
         TREND_RESET_CLOCK,   /* time ran backwards or stood still for longer than the window */
         _TREND_RESET_MAX,
 } TrendReset;
 
+/* One or several samples averaged. */
 typedef struct TrendPoint {
-        uint64_t time_usec;
-        double bytes;
+        uint64_t time_usec; /* their mean */
+        double bytes;       /* their mean */
+        double weight;      /* seconds that it stands for: dense sampling does not outvote sparse, a gap says little */
 } TrendPoint;
+
+/* Weighted sums, centred: x in seconds since Trend.origin_usec, y in bytes. */
+typedef struct TrendSums {
+        double weight, mean_x, mean_y, sxx, sxy, syy;
+} TrendSums;
 
 typedef struct Trend {
         TrendOptions options;
         TrendPoint ring[TREND_RING];
-        unsigned head, n;       /* oldest is ring[head] */
+        unsigned head, n; /* oldest is ring[head] */
         TrendReset last_reset;
         uint64_t last_reset_usec;
-        /* internal state: centred sums over the window, relative to origin_*; bucket being filled; step detector */
+        /* internal state: the newest sample; sums over the ring; the bucket being filled; points that left the line */
+        uint64_t last_usec, last_bytes, limit_bytes;
         uint64_t origin_usec;
-        double origin_bytes, mean_x, mean_y, sxx, sxy, syy;
-        TrendPoint bucket;
-        unsigned bucket_n;
-        uint64_t limit_bytes;
-        double step_candidate;
-        unsigned step_n;
+        TrendSums sums;
         unsigned since_refit;
+        uint64_t bucket_width_usec, bucket_usec; /* since when it is being filled */
+        double bucket_mean_usec, bucket_bytes;   /* mean time since bucket_usec */
+        unsigned bucket_n;
+        TrendPoint pending[TREND_CONFIRM];
+        unsigned n_pending;
+        double normal_quantile; /* of options.confidence, two-sided */
 } Trend;
 
 typedef enum TrendState {
@@ -95,7 +108,7 @@ void trend_init(Trend *t, const TrendOptions *options);
  */
 TrendReset trend_push(Trend *t, uint64_t time_usec, uint64_t bytes, uint64_t limit_bytes);
 
-/* trend_reset() - forget everything before @time_usec, for @why. */
+/* trend_reset() - forget everything so far, for @why. @time_usec: when; for the record. */
 void trend_reset(Trend *t, uint64_t time_usec, TrendReset why);
 
 /* trend_fit() - the line now. Always fills @ret. */

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/policy.h"
+
+#include <string.h>
+
+#include "policy/internal.h"
+
+void policy_init(Policy *p, const PolicyOptions *options) {
+        *p = (Policy){.options = *options};
+}
+
+void policy_set_options(Policy *p, const PolicyOptions *options) {
+        p->options = *options;
+        memset(p->dry_usec, 0, sizeof(p->dry_usec)); /* what was only played has no after-effect */
+        for (Rung r = 0; r < _RUNG_MAX; r++)
+                p->rung[r].rest_usec = min_of(p->rung[r].rest_usec, options->rung[r].cooldown_usec);
+}
+
+void policy_started(Policy *p, const Decision *d) {
+        PolicyRungState *s;
+
+        if (d->rung != RUNG_RECLAIM && d->rung != RUNG_ROTATE)
+                return;
+        s = &p->rung[d->rung];
+        s->acted = true;
+        s->last_action_usec = d->time_usec;
+        s->rest_usec = p->options.rung[d->rung].cooldown_usec;
+        if (d->rung != RUNG_ROTATE)
+                return;
+        p->rotations[(p->rotation_head + p->n_rotations) % POLICY_ROTATIONS_MAX] = d->time_usec;
+        if (p->n_rotations < POLICY_ROTATIONS_MAX)
+                p->n_rotations++;
+        else
+                p->rotation_head = (p->rotation_head + 1) % POLICY_ROTATIONS_MAX;
+}
+
+/* Nothing was measured: the action's own word counts. */
+static bool is_fruitless(const PolicyOptions *o, const Outcome *out) {
+        if (out->before_bytes == 0 && out->released_bytes == 0)
+                return out->result != OUTCOME_OK;
+        return out->released_bytes < o->reclaim_min_yield_bytes
+                || (double)out->released_bytes < o->reclaim_min_yield_ratio * (double)out->before_bytes;
+}
+
+static void reclaim_ended(Policy *p, const Outcome *o) {
+        bool touched = o->result != OUTCOME_REFUSED && o->result != OUTCOME_CANCELLED;
+        bool good = (o->result == OUTCOME_OK || o->result == OUTCOME_PARTIAL) && !is_fruitless(&p->options, o);
+
+        p->reclaim_done = true;
+        p->reclaim_done_usec = o->time_usec;
+        p->reclaim_poor = !good;
+        if (good)
+                p->fruitless = 0;
+        else if (touched && p->fruitless < UINT32_MAX)
+                p->fruitless++;
+}
+
+static void rotate_ended(Policy *p, const Outcome *o) {
+        PolicyRungState *s = &p->rung[RUNG_ROTATE];
+        uint64_t retry = ROTATE_RETRY_USEC;
+
+        if (o->result == OUTCOME_OK || o->result == OUTCOME_PARTIAL) {
+                p->rotate_failures = 0;
+                return;
+        }
+        for (unsigned i = 0; i < p->rotate_failures && i < 8; i++)
+                retry *= 4;
+        s->rest_usec = min_of(retry, p->options.rung[RUNG_ROTATE].cooldown_usec);
+        if (p->rotate_failures < UINT32_MAX)
+                p->rotate_failures++;
+        if ((o->result == OUTCOME_REFUSED || o->result == OUTCOME_CANCELLED) && p->n_rotations > 0)
+                p->n_rotations--; /* the newest: only one is in flight at a time */
+}
+
+void policy_outcome(Policy *p, const Outcome *o) {
+        PolicyRungState *s;
+
+        if (o->rung != RUNG_RECLAIM && o->rung != RUNG_ROTATE)
+                return;
+        s = &p->rung[o->rung];
+        s->acted = true;
+        s->last_action_usec = max_of(s->last_action_usec, o->time_usec);
+        if (o->rung == RUNG_RECLAIM)
+                reclaim_ended(p, o);
+        else
+                rotate_ended(p, o);
+}
+
+bool policy_target_changed(Policy *p, uint64_t now_usec, bool present _unused_, Decision *ret) {
+        bool firing = p->alert_firing;
+
+        if (firing)
+                *ret = (Decision){.rung = RUNG_ALERT,
+                                  .verb = VERB_RESOLVE,
+                                  .reason = REASON_TARGET_GONE,
+                                  .trigger = p->alert_trigger,
+                                  .time_usec = now_usec,
+                                  .eta_usec = USEC_INFINITY,
+                                  .eta_lo_usec = USEC_INFINITY,
+                                  .eta_hi_usec = USEC_INFINITY};
+        for (Rung r = 0; r < _RUNG_MAX; r++)
+                p->rung[r].crossed = false;
+        p->rung[RUNG_RECLAIM].acted = p->rung[RUNG_ALERT].acted = false;
+        p->dry_usec[RUNG_RECLAIM] = 0;
+        p->alert_firing = p->alert_clear = false;
+        p->growing = false;
+        p->fruitless = 0;
+        p->reclaim_poor = p->reclaim_done = false;
+        return firing;
+}
