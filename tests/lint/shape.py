@@ -121,6 +121,26 @@ def own_header_first(root):
     return out
 
 
+def built(root):
+    """every source file is named by a meson.build, so that no test is lost by a merge"""
+    out = []
+    for path in sources(root, ('.c',)):
+        folder, name = os.path.split(path)
+        if 'fixtures' in folder.split('/'):
+            continue
+        stem = name[:-2]
+        short = re.sub('^(test|fuzz)-', '', stem) # lists of tests leave out the prefix
+        named = re.compile(rf"'(?:[\w/.-]*/)?(?:{re.escape(name)}|{re.escape(stem)}|{re.escape(short)})'")
+        above = [folder]
+        while above[-1]:
+            above.append(os.path.dirname(above[-1]))
+        if not any(named.search(line.split('#')[0]) for a in above
+                   if os.path.exists(os.path.join(root, a, 'meson.build'))
+                   for line in common.lines(root, os.path.join(a, 'meson.build'))):
+            out.append(f'{path}:1: no meson.build names it')
+    return out
+
+
 def words(root):
     """no marker of unfinished work"""
     out = []
@@ -131,7 +151,7 @@ def words(root):
     return out
 
 
-RULES = [licence, once, banner, documented, function_length, file_length, columns, own_header_first, words]
+RULES = [licence, once, banner, documented, function_length, file_length, columns, own_header_first, built, words]
 
 if __name__ == '__main__':
     common.main(RULES)
