@@ -298,6 +298,8 @@ static int read_limit(Cgroup *c, uint64_t *ret_limit, unsigned *ret_level) {
         unsigned level = 0;
         int r;
 
+        if (c->n_limits == 0) /* a group that has memory.current has its limit's file too */
+                return -ENODATA;
         for (unsigned i = 0; i < c->n_limits; i++) {
                 r = read_value(c->limit_fd[i], &v);
                 if (r < 0)

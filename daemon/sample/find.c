@@ -52,10 +52,8 @@ static const char *pid_path(char buf[static PID_PATH_MAX], pid_t pid, const char
         return buf;
 }
 
-/* Not trouble of ours but of one process: gone, hidden (hidepid=) or not as the kernel prints it. */
-static bool is_about_process(int r) {
-        return r == -ENOENT || r == -ESRCH || r == -EACCES || r == -EPERM || r == -EBADMSG || r == -EIO ||
-               r == -EINVAL || r == -EFBIG || r == -ENOTDIR || r == -ELOOP;
+bool find_is_own_trouble(int r) {
+        return r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -EBADF;
 }
 
 static int read_stat(const Search *s, pid_t pid, ProcStat *ret) {
@@ -104,7 +102,7 @@ static int for_each_process(Search *s, VisitFn visit, void *arg) {
                         pid_t pid = pid_of_name(d->d_name);
                         int r = pid > 0 ? visit(s, pid, arg) : 0;
 
-                        if (r < 0 && !is_about_process(r))
+                        if (find_is_own_trouble(r))
                                 return r;
                         s->denied |= r == -EACCES || r == -EPERM;
                         at += d->d_reclen;
@@ -368,7 +366,7 @@ static int offer_children(Search *s, const MainSearch *m, bool of_first) {
                 r = read_stat(s, m->inits[i].child.pid, &st);
                 if (r == 0)
                         offer(s, &s->best, &st);
-                else if (!is_about_process(r))
+                else if (find_is_own_trouble(r))
                         return r;
         }
         return 0;
@@ -399,7 +397,7 @@ static int find_pidfile(Search *s, const char **ret_reason) {
 
         *ret_reason = "the pid file does not exist or cannot be read";
         if (n < 0)
-                return is_about_process((int)n) || n == -EISDIR || n == -ESPIPE ? 0 : (int)n;
+                return find_is_own_trouble((int)n) ? (int)n : 0;
         buf[strcspn(buf, " \t\r\n")] = '\0';
         *ret_reason = "the pid file holds no pid";
         if (n == 0 || parse_u64(buf, &v) < 0 || v == 0 || v > INT32_MAX)
@@ -417,7 +415,7 @@ static int check_given(Search *s) {
         if (r < 0) {
                 s->denied |= r == -EACCES || r == -EPERM;
                 s->best.pid = 0;
-                return is_about_process(r) ? 0 : r;
+                return find_is_own_trouble(r) ? r : 0;
         }
         if (!is_alive(&st))
                 s->best.pid = 0;

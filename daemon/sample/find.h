@@ -6,6 +6,7 @@
 #pragma once
 
 #include <regex.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "sample/target.h"
@@ -30,6 +31,10 @@
  */
 int find_process(const TargetSpec *spec, const regex_t *regex, const TargetSource *src, pid_t *ret_pid,
                  const char **ret_reason) _must_check_;
+
+/* find_is_own_trouble() - of all errors, those that say something about us; any other is about the process looked at:
+ * gone, hidden (hidepid=), or a file that is not what the kernel has there. */
+bool find_is_own_trouble(int r);
 
 /**
  * find_read_cmdline() - arguments joined by blanks

@@ -38,7 +38,7 @@ int stat_read(int dir_fd, const char *path, ProcStat *ret) _must_check_;
 
 typedef struct ProcStatm {
         uint64_t size_pages;     /* 0: no memory any more, i.e. a zombie (or a kernel thread) */
-        uint64_t resident_pages; /* VmRSS by the same counters */
+        uint64_t resident_pages; /* as VmRSS, but since Linux 6.2 from counters that may be some pages a CPU off */
         uint64_t text_pages;     /* of the program: constant between two execve() */
 } ProcStatm;
 

@@ -222,7 +222,7 @@ static int adopt_steps(Target *t, pid_t pid) {
         t->start_ticks = st.start_ticks;
         t->start_boot_usec = ticks_to_usec(st.start_ticks);
         r = open_cgroup(t);
-        return r == -EMFILE || r == -ENFILE || r == -ENOMEM ? r : 0;
+        return find_is_own_trouble(r) ? r : 0;
 }
 
 static int adopt(Target *t, pid_t pid) {
@@ -231,10 +231,6 @@ static int adopt(Target *t, pid_t pid) {
         if (r < 0)
                 drop(t);
         return r;
-}
-
-static bool is_own_trouble(int r) {
-        return r == -EMFILE || r == -ENFILE || r == -ENOMEM;
 }
 
 /* Return: 0: found and taken; -ENOENT: not there; other negative errno: trouble of our own. */
@@ -253,7 +249,7 @@ static int locate(Target *t) {
                 if (r < 0)
                         return r;
                 r = adopt(t, pid);
-                if (r == 0 || is_own_trouble(r))
+                if (r == 0 || find_is_own_trouble(r))
                         return r;
                 t->absent_reason = r == -EACCES || r == -EPERM ? "the process is there but may not be looked at"
                                                                : "the process ended while it was looked at";
@@ -326,7 +322,7 @@ static int look_closer(Target *t, TargetEvent *ret_event) {
         t->n_refresh++;
         if (event == TARGET_EVENT_EXECED || t->cgroup_stale || t->n_refresh % CGROUP_RECHECK_TICKS == 0) {
                 r = open_cgroup(t);
-                if (is_own_trouble(r))
+                if (find_is_own_trouble(r))
                         return r;
         }
         *ret_event = event;
@@ -343,7 +339,7 @@ int target_refresh(Target *t, TargetEvent *ret_event) {
                         *ret_event = event;
                         return 0;
                 }
-                if (is_own_trouble(r))
+                if (find_is_own_trouble(r))
                         return r;
                 drop(t);
                 t->told_gone = false;
