@@ -8,8 +8,8 @@
 double normal_quantile(double confidence) {
         double z = 1;
 
-        /* Newton on erf(z / sqrt 2) = confidence. erf is concave above zero: a step from the left never goes too far, one
-         * from the right lands on the left. So it converges from any start once z is kept positive. */
+        /* Newton on erf(z / sqrt 2) = confidence. erf is concave above zero: a step from the left never goes too far,
+         * one from the right lands on the left. So it converges from any start once z is kept positive. */
         for (int i = 0; i < 60; i++) {
                 double error = erf(z * M_SQRT1_2) - confidence;
                 double step = error / (M_2_SQRTPI * M_SQRT1_2 * exp(-z * z / 2));

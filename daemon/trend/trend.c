@@ -38,6 +38,7 @@ void trend_init(Trend *t, const TrendOptions *options) {
 
 void trend_reset(Trend *t, uint64_t time_usec, TrendReset why) {
         window_clear(t);
+        t->seen_until_usec = 0;
         t->last_reset = why;
         t->last_reset_usec = time_usec;
 }
@@ -67,12 +68,26 @@ static double departure(const Trend *t, uint64_t time_usec, double bytes) {
         return fabs(e) >= LEAVE_RESIDUALS * mean_absolute_residual(t) ? e : 0;
 }
 
-/* Does @bytes lie beyond all that the window has seen, in the direction of @sign? */
-static bool is_new_ground(const Trend *t, double bytes, double sign) {
-        for (unsigned i = 0; i < t->n; i++)
-                if ((bytes - window_at(t, i)->bytes) * sign <= 0)
-                        return false;
-        return true;
+/* The levels seen of late: those in the window, and those that a step or bend less than a window ago took out of it.
+ * Without the latter a batch job that comes and goes would be a step each time, and its line would start anew. */
+static void levels_seen(const Trend *t, uint64_t time_usec, double *ret_lo, double *ret_hi) {
+        bool remembered = time_usec < t->seen_until_usec;
+        double lo = remembered ? t->seen_lo_bytes : INFINITY, hi = remembered ? t->seen_hi_bytes : -INFINITY;
+
+        for (unsigned i = 0; i < t->n; i++) {
+                lo = fmin(lo, window_at(t, i)->bytes);
+                hi = fmax(hi, window_at(t, i)->bytes);
+        }
+        *ret_lo = lo;
+        *ret_hi = hi;
+}
+
+/* Does @bytes lie beyond all that was seen of late, in the direction of @jump and by a good part of it? */
+static bool is_new_ground(const Trend *t, uint64_t time_usec, double bytes, double jump) {
+        double lo, hi;
+
+        levels_seen(t, time_usec, &lo, &hi);
+        return jump > 0 ? bytes > hi + jump / 4 : bytes < lo + jump / 4;
 }
 
 /* TREND_CONFIRM points and the newest sample all left the line on one side. Return: what that is, or NONE: a return to
@@ -86,7 +101,7 @@ static TrendReset judge_departure(const Trend *t, uint64_t time_usec, double byt
 
         if (e * jump <= 0)
                 return TREND_RESET_NONE;
-        if (!is_new_ground(t, bytes, jump)) {
+        if (!is_new_ground(t, time_usec, bytes, jump)) {
                 /* Growth that ends falls short of its line without any fall. */
                 bool slowed = jump < 0 && slope > 0 && first->bytes > last->bytes - fabs(jump) / 2;
 
@@ -105,9 +120,15 @@ static void flush_pending(Trend *t) {
 static void restart_from_pending(Trend *t, uint64_t time_usec, TrendReset why) {
         TrendPoint keep[TREND_CONFIRM];
         unsigned n = t->n_pending;
+        double lo, hi;
 
+        levels_seen(t, time_usec, &lo, &hi);
         memcpy(keep, t->pending, sizeof(keep));
         trend_reset(t, time_usec, why);
+        t->seen_lo_bytes = lo;
+        t->seen_hi_bytes = hi;
+        t->seen_until_usec = time_usec < USEC_INFINITY - t->options.window_usec ? time_usec + t->options.window_usec
+                                                                                : USEC_INFINITY;
         for (unsigned i = 0; i < n; i++)
                 window_add(t, &keep[i]);
 }

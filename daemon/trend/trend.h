@@ -70,6 +70,8 @@ typedef struct Trend {
         unsigned bucket_n;
         TrendPoint pending[TREND_CONFIRM];
         unsigned n_pending;
+        double seen_lo_bytes, seen_hi_bytes; /* what the windows before the last step or bend held */
+        uint64_t seen_until_usec;            /* as long as it counts; 0 = nothing */
         double normal_quantile; /* of options.confidence, two-sided */
 } Trend;
 

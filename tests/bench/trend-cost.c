@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a tick's mathematics cost: nanoseconds per trend_push(), trend_fit() and policy_step(), and the structs' sizes.
+ * Prints figures, asserts nothing.
+ */
+#include <stdio.h>
+
+#include "policy/policy.h"
+#include "trend/trend.h"
+#include "util/cleanup.h"
+
+#define ROUNDS 400000
+
+static Trend trend;
+static Policy policy;
+
+typedef struct Case {
+        const char *name;
+        uint64_t step_usec;
+        uint64_t bytes_per_step, tooth, jump; /* steady growth; sawtooth of so many steps; a jump every so many */
+} Case;
+
+static const Case cases[] = {
+        {"5 s, flat", 5 * USEC_PER_SEC, 0, 0, 0},
+        {"5 s, leak", 5 * USEC_PER_SEC, 4096, 0, 0},
+        {"1.2 s, leak, full ring", 6 * USEC_PER_SEC / 5, 4096, 0, 0},
+        {"100 ms, leak, full ring", 100 * USEC_PER_MSEC, 4096, 0, 0},
+        {"1.2 s, sawtooth, full ring", 6 * USEC_PER_SEC / 5, 0, 40, 0},
+        {"1.2 s, a spike every 16", 6 * USEC_PER_SEC / 5, 0, 0, 16},
+};
+
+static uint64_t sample(const Case *c, uint64_t i) {
+        uint64_t bytes = (1ULL << 30) + i * c->bytes_per_step + (i * 2654435761u >> 7) % 65536;
+
+        if (c->tooth > 0)
+                bytes += i % c->tooth * (4ULL << 20);
+        if (c->jump > 0 && i % c->jump == 0)
+                bytes += 512ULL << 20;
+        return bytes;
+}
+
+static double ns(uint64_t usec) {
+        return (double)usec * 1000 / ROUNDS;
+}
+
+static void step(const TrendFit *f, uint64_t at, uint64_t bytes) {
+        PolicyInput in = {
+                .now_usec = at,
+                .target_age_usec = at,
+                .usage_bytes = bytes,
+                .limit_bytes = f->limit_bytes,
+                .trend_known = f->state != TREND_WAIT,
+                .growing = f->state == TREND_GROWING,
+                .trend_span_usec = f->span_usec,
+                .eta_usec = f->eta_usec,
+                .eta_lo_usec = f->eta_lo_usec,
+                .eta_hi_usec = f->eta_hi_usec,
+                .can_reclaim = true,
+                .can_rotate = true,
+        };
+        Decision d[_RUNG_MAX];
+
+        policy_step(&policy, &in, d);
+        __asm__ volatile("" : : "r"(d) : "memory"); /* not optimised away */
+}
+
+static void measure(const Case *c) {
+        TrendOptions options = TREND_OPTIONS_DEFAULT;
+        uint64_t start, push, fit, all;
+        TrendFit f = {};
+
+        trend_init(&trend, &options);
+        start = now_mono_usec();
+        for (uint64_t i = 1; i <= ROUNDS; i++)
+                trend_push(&trend, i * c->step_usec, sample(c, i), 8ULL << 30);
+        push = now_mono_usec() - start;
+
+        start = now_mono_usec();
+        for (uint64_t i = 1; i <= ROUNDS; i++) {
+                trend_fit(&trend, &f);
+                __asm__ volatile("" : : "r"(&f) : "memory");
+        }
+        fit = now_mono_usec() - start;
+
+        policy_init(&policy, &policy_options_default);
+        start = now_mono_usec();
+        for (uint64_t i = 1; i <= ROUNDS; i++)
+                step(&f, i * c->step_usec, sample(c, i));
+        all = now_mono_usec() - start;
+        printf("%-28s n %3u  push %6.0f ns  fit %6.0f ns  step %4.0f ns  tick %6.0f ns\n", c->name, f.n, ns(push), ns(fit),
+               ns(all), ns(push) + ns(fit) + ns(all));
+}
+
+int main(void) {
+        printf("sizeof Trend %zu, TrendFit %zu, Policy %zu, PolicyInput %zu, Decision %zu, Outcome %zu\n", sizeof(Trend),
+               sizeof(TrendFit), sizeof(Policy), sizeof(PolicyInput), sizeof(Decision), sizeof(Outcome));
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+                measure(&cases[i]);
+        return 0;
+}
