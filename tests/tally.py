@@ -128,13 +128,16 @@ def main():
     tally = Tally()
     tests = known_tests(args.tests, args.suite) if args.tests else {}
     missing = set(tests)
-    for entry in read_log(args.log) if args.log else []:
+    entries = read_log(args.log) if args.log else []
+    for entry in entries:
         before = len(tally.failed)
         missing.discard(bare(entry['name']))
         add_entry(tally, entry, tests.get(bare(entry['name'])) == 'tap')
         if len(tally.failed) > before:
             print_log(entry)
     tally.failed += [(name, 'did not run') for name in sorted(missing)]
+    if args.log and not entries and not missing:
+        tally.failed.append(('tests', 'none was chosen'))
     for name, _, value in (e.partition('=') for e in args.extra):
         if value == 'pass':
             tally.passed += 1

@@ -24,6 +24,8 @@ def check_tally(root):
         (['build=pass'], 0, '1 passed, 0 failed, 0 skipped\n'),
         (['build=pass', 'other=fail'], 1, 'failed: other: fail\n1 passed, 1 failed, 0 skipped\n'),
         ([], 1, 'failed: all: nothing was executed\n0 passed, 1 failed, 0 skipped\n'),
+        (['--log', os.path.join(tree, 'none.json'), *tests, '--suite', 'none', 'build=pass'], 1, 'failed: tests: none was '
+         'chosen\n1 passed, 1 failed, 0 skipped\n'),
         (['build=skip:no compiler'], 1, '0 passed, 1 failed, 1 skipped\n'),
         (['--log', os.path.join(tree, 'none.json'), *tests, '--suite', 'u'], 1, 'failed: good: did not run\n'
          '0 passed, 1 failed, 0 skipped\n'),
