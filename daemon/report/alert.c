@@ -73,7 +73,7 @@ static void write_figure(Json *j, const char *key, bool known, double v) {
         if (known)
                 json_double(j, v);
         else
-                json_null(j);
+                json_nil(j);
 }
 
 /* The figure that was judged, in the unit of its threshold. */
@@ -125,7 +125,7 @@ static void write_last_action(Json *j, const TargetView *t) {
                         last = r;
         json_key(j, "action");
         if (last < 0) {
-                json_null(j);
+                json_nil(j);
                 return;
         }
         json_object_begin(j);

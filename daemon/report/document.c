@@ -10,7 +10,7 @@
 void document_seconds(Json *j, const char *key, uint64_t usec) {
         json_key(j, key);
         if (usec == USEC_INFINITY)
-                json_null(j);
+                json_nil(j);
         else
                 json_double(j, (double)usec / USEC_PER_SEC);
 }
@@ -50,13 +50,13 @@ void document_usage(Json *j, const TargetView *t, const Decision *d) {
         if (limited)
                 json_double(j, d->used_ratio);
         else
-                json_null(j);
+                json_nil(j);
 }
 
 void document_forecast(Json *j, const TargetView *t, const Decision *d) {
         json_key(j, "forecast");
         if (t->fit.state == TREND_WAIT) {
-                json_null(j);
+                json_nil(j);
                 return;
         }
         json_object_begin(j);

@@ -41,7 +41,7 @@ static void write_cgroup(Json *j, const Sample *s) {
         json_key(j, "cgroup");
         if (!(s->have &
               (SAMPLE_HAVE_CGROUP | SAMPLE_HAVE_CGROUP_LIMIT | SAMPLE_HAVE_CGROUP_EVENTS | SAMPLE_HAVE_PRESSURE))) {
-                json_null(j);
+                json_nil(j);
                 return;
         }
         json_object_begin(j);
@@ -70,7 +70,7 @@ static void write_cgroup(Json *j, const Sample *s) {
 static void write_smaps(Json *j, const View *v, const SmapsRollup *s) {
         json_key(j, "smaps");
         if (s->time_usec == 0) {
-                json_null(j);
+                json_nil(j);
                 return;
         }
         json_object_begin(j);
@@ -90,7 +90,7 @@ static void write_sample(Json *j, const View *v, const TargetView *t) {
 
         json_key(j, "sample");
         if (!t->present || !t->sample_known) {
-                json_null(j);
+                json_nil(j);
                 return;
         }
         json_object_begin(j);
@@ -179,7 +179,7 @@ static void write_actions(Json *j, const TargetView *t) {
         for (unsigned r = RUNG_RECLAIM; r < _RUNG_MAX; r++) {
                 json_key(j, rung_name(r));
                 if (!t->last_outcome_known[r]) {
-                        json_null(j);
+                        json_nil(j);
                         continue;
                 }
                 json_object_begin(j);
@@ -221,7 +221,7 @@ static void write_decision_counters(Json *j, const TargetCounters *c) {
 static void write_counters(Json *j, const TargetCounters *c) {
         json_key(j, "counters");
         if (!c) {
-                json_null(j);
+                json_nil(j);
                 return;
         }
         json_object_begin(j);

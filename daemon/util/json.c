@@ -122,12 +122,12 @@ void json_array_end(Json *j) {
 }
 
 void json_key(Json *j, const char *key) {
-        json_string(j, key);
+        json_str(j, key);
         buf_addc(j->buf, ':');
         j->after_key = true;
 }
 
-void json_string(Json *j, const char *s) {
+void json_str(Json *j, const char *s) {
         before_value(j);
         if (!s) {
                 buf_adds(j->buf, "null");
@@ -163,14 +163,14 @@ void json_bool(Json *j, bool v) {
         buf_adds(j->buf, v ? "true" : "false");
 }
 
-void json_null(Json *j) {
+void json_nil(Json *j) {
         before_value(j);
         buf_adds(j->buf, "null");
 }
 
 void json_kv_string(Json *j, const char *key, const char *s) {
         json_key(j, key);
-        json_string(j, s);
+        json_str(j, s);
 }
 
 void json_kv_u64(Json *j, const char *key, uint64_t v) {
@@ -195,7 +195,7 @@ void json_kv_bool(Json *j, const char *key, bool v) {
 
 void json_kv_null(Json *j, const char *key) {
         json_key(j, key);
-        json_null(j);
+        json_nil(j);
 }
 
 void json_kv_u64_or_null(Json *j, const char *key, bool known, uint64_t v) {
@@ -203,5 +203,5 @@ void json_kv_u64_or_null(Json *j, const char *key, bool known, uint64_t v) {
         if (known)
                 json_u64(j, v);
         else
-                json_null(j);
+                json_nil(j);
 }

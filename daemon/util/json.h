@@ -31,13 +31,14 @@ void json_array_end(Json *j);
 /* json_key() - the next value's name inside an object. */
 void json_key(Json *j, const char *key);
 
-/* json_TYPE() - one value: in an array, after json_key(), or alone. */
-void json_string(Json *j, const char *s); /* NULL writes null */
+/* json_TYPE() - one value: in an array, after json_key(), or alone. (str and nil, because jansson has a json_string() and
+ * a json_null(): a program that links it would give it ours.) */
+void json_str(Json *j, const char *s); /* NULL writes null */
 void json_u64(Json *j, uint64_t v);
 void json_i64(Json *j, int64_t v);
 void json_double(Json *j, double v); /* shortest of %.6g/%.17g kept simple: %.9g; NaN and Inf become null */
 void json_bool(Json *j, bool v);
-void json_null(Json *j);
+void json_nil(Json *j);
 
 /* json_kv_*() - key and value at once. */
 void json_kv_string(Json *j, const char *key, const char *s);

@@ -23,7 +23,7 @@ static void test_escapes_hostile_strings(void **state _unused_) {
                 _cleanup_buf_ Buf b = BUF_NULL;
                 Json j = JSON_INIT(&b);
 
-                json_string(&j, cases[i].in);
+                json_str(&j, cases[i].in);
                 assert_string_equal(buf_str(&b), cases[i].out);
         }
 }
