@@ -31,8 +31,8 @@ void json_array_end(Json *j);
 /* json_key() - the next value's name inside an object. */
 void json_key(Json *j, const char *key);
 
-/* json_TYPE() - one value: in an array, after json_key(), or alone. (str and nil, because jansson has a json_string() and
- * a json_null(): a program that links it would give it ours.) */
+/* json_TYPE() - one value: in an array, after json_key(), or alone. (str and nil, because jansson has a json_string()
+ * and a json_null(): a program that links it would give it ours.) */
 void json_str(Json *j, const char *s); /* NULL writes null */
 void json_u64(Json *j, uint64_t v);
 void json_i64(Json *j, int64_t v);

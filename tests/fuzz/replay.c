@@ -23,7 +23,7 @@ static void give(const uint8_t *data, size_t size) {
 
 /* Every beginning of the seed, and every byte of it replaced by the ones that parsers mistake. */
 static void give_changes(uint8_t *data, size_t size) {
-        static const uint8_t odd[] = {0x00, 0x0a, 0x20, 0x22, 0x25, 0x2d, 0x2e, 0x39, 0x5c, 0x7f, 0x80, 0xc2, 0xed, 0xff};
+        static const uint8_t odd[] = {0x00, 0x0a, 0x20, 0x22, 0x25, 0x2d, 0x2e, 0x39, 0x5c, 0x7f, 0x80, 0xc2, 0xff};
 
         for (size_t n = 0; n < size; n++)
                 give(data, n);
