@@ -148,8 +148,8 @@ static ProbeResult try_thread(Borrow *b, BorrowPlace place, const Candidate *c, 
         return r == 0 ? PROBE_OK : PROBE_E_NO_SAFE_THREAD;
 }
 
-/* Still the same process? And a new map: stacks come and go with threads. An old one serves when it cannot be read in one
- * piece: a stack that is not in it is declined. */
+/* Still the same process? And a new map: stacks come and go with threads. An old one serves when it cannot be read in
+ * one piece: a stack that is not in it is declined. */
 static ProbeResult still_there(Borrow *b) {
         Maps fresh;
         uint64_t ticks;

@@ -179,8 +179,8 @@ static int read_once(int proc_pid_fd, Maps *ret) {
         return 0;
 }
 
-/* The file is made page by page, under the lock for each alone: between two of them the process may map and unmap, so that
- * one map appears twice or overlaps another. Such a reading is no snapshot of anything. */
+/* The file is made page by page, under the lock for each alone: between two of them the process may map and unmap, so
+ * that one map appears twice or overlaps another. Such a reading is no snapshot of anything. */
 int maps_read(int proc_pid_fd, Maps *ret) {
         int r = -EINVAL;
 

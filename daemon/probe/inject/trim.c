@@ -144,8 +144,8 @@ static bool is_in_scratch(const Session *s, uint64_t addr, size_t n) {
         return addr >= s->scratch && addr <= s->scratch + SCRATCH_SIZE - n;
 }
 
-/* Is a call of an earlier run still under way? From the switch to the last frame the borrowed thread's stack pointer is in the
- * scratch memory; asleep anywhere else, it never was switched (its probe died first) or it is through. */
+/* Is a call of an earlier run still under way? From the switch to the last frame the borrowed thread's stack pointer is
+ * in the scratch memory; asleep anywhere else, it never was switched (its probe died first) or it is through. */
 static bool is_running(const Session *s, const Mailbox *box) {
         uint64_t sp;
         uint32_t tid;
@@ -211,7 +211,8 @@ static void calls_trim(void *userdata, Call *calls, size_t *n) {
         const LibcSymbols *sym = &s->b.image.sym;
         Mailbox box = {.magic = SCRATCH_MAGIC, .armed = (uint64_t)s->b.last_tid};
 
-        remote_write(s->b.pid, s->scratch, &box, sizeof(box)); /* if it fails, so does the chain's, and nothing starts */
+        remote_write(s->b.pid, s->scratch, &box,
+                     sizeof(box)); /* if it fails, so does the chain's, and nothing starts */
         calls[(*n)++] = (Call){sym->clock_gettime, {CLOCK_MONOTONIC, BOX(begin)}};
         if (s->own_thread) {
                 calls[(*n)++] = (Call){sym->pthread_attr_init, {BOX(attr)}};
