@@ -1,0 +1,726 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/policy.h"
+
+#include "unit/random.h"
+#include "unit/unit.h"
+
+#define MIB    (1024ULL * 1024)
+#define LIMIT  (1000 * MIB)
+#define SECOND USEC_PER_SEC
+#define MINUTE USEC_PER_MINUTE
+#define T0     (100 * USEC_PER_HOUR) /* when a case's clock starts; the target is old by then */
+
+static Policy policy;
+static Decision decisions[_RUNG_MAX];
+
+static void fresh(void) {
+        policy_init(&policy, &policy_options_default);
+}
+
+/* A settled target at @percent of its limit, with a trend that is not growing. */
+static PolicyInput input(uint64_t now, double percent) {
+        return (PolicyInput){
+                .now_usec = now,
+                .target_age_usec = USEC_PER_DAY,
+                .usage_bytes = (uint64_t)(percent / 100 * (double)LIMIT),
+                .limit_bytes = LIMIT,
+                .trend_known = true,
+                .trend_span_usec = 10 * MINUTE,
+                .eta_usec = USEC_INFINITY,
+                .eta_lo_usec = USEC_INFINITY,
+                .eta_hi_usec = USEC_INFINITY,
+                .can_reclaim = true,
+                .can_rotate = true,
+        };
+}
+
+static PolicyInput growing(uint64_t now, double percent, uint64_t eta_lo) {
+        PolicyInput in = input(now, percent);
+
+        in.growing = true;
+        in.slope_bytes_per_s = 1;
+        in.eta_lo_usec = eta_lo;
+        in.eta_usec = in.eta_hi_usec = eta_lo + MINUTE;
+        return in;
+}
+
+static const Decision *step(PolicyInput in, Rung rung) {
+        policy_step(&policy, &in, decisions);
+        for (Rung r = 0; r < _RUNG_MAX; r++) {
+                assert_int_equal(decisions[r].rung, r);
+                assert_true((unsigned)decisions[r].verb < _VERB_MAX && (unsigned)decisions[r].reason < _REASON_MAX);
+        }
+        assert_false(decisions[RUNG_RECLAIM].verb == VERB_ACT && decisions[RUNG_ROTATE].verb == VERB_ACT);
+        return &decisions[rung];
+}
+
+static void expect(const char *name, const Decision *d, Verb verb, Reason reason) {
+        if (d->verb != verb || d->reason != reason)
+                fail_msg("%s: %s %s (%s), wanted %s (%s)", name, rung_name(d->rung), verb_name(d->verb),
+                         reason_name(d->reason), verb_name(verb), reason_name(reason));
+}
+
+static void expect_wait(const char *name, const Decision *d, Reason reason, uint64_t wait) {
+        expect(name, d, VERB_SKIP, reason);
+        if (d->wait_usec != wait)
+                fail_msg("%s: wait %.6f s, wanted %.6f s", name, (double)d->wait_usec / SECOND, (double)wait / SECOND);
+}
+
+/* Hold a state for @usec from @from, a tick a second; the last tick's decision. */
+static const Decision *hold(PolicyInput in, uint64_t usec, Rung rung) {
+        const Decision *d = step(in, rung);
+
+        for (uint64_t end = in.now_usec + usec; in.now_usec < end;) {
+                in.now_usec += SECOND;
+                d = step(in, rung);
+        }
+        return d;
+}
+
+static void started(Rung rung, uint64_t now) {
+        policy_started(&policy, &(Decision){.rung = rung, .verb = VERB_ACT, .time_usec = now});
+}
+
+static void ended(Rung rung, uint64_t now, OutcomeResult result, uint64_t before, uint64_t released) {
+        policy_outcome(&policy, &(Outcome){.rung = rung,
+                                           .result = result,
+                                           .time_usec = now,
+                                           .before_bytes = before,
+                                           .after_bytes = before - released,
+                                           .released_bytes = released});
+}
+
+/* One tick of a fresh policy: which threshold is crossed, and by how little. `for` is out of the way. */
+static void test_thresholds(void **state _unused_) {
+        static const struct {
+                const char *name;
+                RungOptions o;
+                double percent;
+                uint64_t eta_lo, span; /* eta_lo 0 = not growing */
+                Reason want;
+        } cases[] = {
+                {"none set", {.enabled = true}, 100, MINUTE, 0, REASON_BELOW},
+                {"ratio: just below", {.enabled = true, .used_ratio = 0.8}, 79.999, 0, 0, REASON_BELOW},
+                {"ratio: reached", {.enabled = true, .used_ratio = 0.8}, 80, 0, 0, REASON_USED_RATIO},
+                {"ratio: above the limit", {.enabled = true, .used_ratio = 0.8}, 300, 0, 0, REASON_USED_RATIO},
+                {"bytes: just below", {.enabled = true, .used_bytes = 500 * MIB}, 49.999, 0, 0, REASON_BELOW},
+                {"bytes: reached", {.enabled = true, .used_bytes = 500 * MIB}, 50, 0, 0, REASON_USED_BYTES},
+                {"time: a little far",
+                 {.enabled = true, .time_to_limit_usec = MINUTE},
+                 10,
+                 MINUTE + 1,
+                 0,
+                 REASON_BELOW},
+                {"time: reached", {.enabled = true, .time_to_limit_usec = MINUTE}, 10, MINUTE, 0, REASON_TIME_TO_LIMIT},
+                {"time: not growing", {.enabled = true, .time_to_limit_usec = MINUTE}, 10, 0, 0, REASON_BELOW},
+                {"any: the first of three",
+                 {.enabled = true, .used_ratio = 0.1, .used_bytes = 1, .time_to_limit_usec = MINUTE},
+                 10,
+                 MINUTE,
+                 0,
+                 REASON_USED_RATIO},
+                {"any: the third",
+                 {.enabled = true, .used_ratio = 0.9, .used_bytes = 900 * MIB, .time_to_limit_usec = MINUTE},
+                 10,
+                 MINUTE,
+                 0,
+                 REASON_TIME_TO_LIMIT},
+                {"belief: four times what was seen",
+                 {.enabled = true, .time_to_limit_usec = MINUTE},
+                 10,
+                 40 * SECOND,
+                 10 * SECOND,
+                 REASON_TIME_TO_LIMIT},
+                {"belief: no farther",
+                 {.enabled = true, .time_to_limit_usec = MINUTE},
+                 10,
+                 41 * SECOND,
+                 10 * SECOND,
+                 REASON_BELOW},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                PolicyOptions o = {.rung[RUNG_ALERT] = cases[i].o};
+                PolicyInput in =
+                        cases[i].eta_lo ? growing(T0, cases[i].percent, cases[i].eta_lo) : input(T0, cases[i].percent);
+                const Decision *d;
+
+                if (cases[i].span > 0)
+                        in.trend_span_usec = cases[i].span;
+                policy_init(&policy, &o);
+                d = step(in, RUNG_ALERT);
+                expect(cases[i].name, d, cases[i].want == REASON_BELOW ? VERB_NONE : VERB_ACT, cases[i].want);
+                assert_int_equal(d->trigger, cases[i].want);
+        }
+}
+
+static void test_belief_grows_with_the_growth(void **state _unused_) {
+        static const struct {
+                Rung rung;
+                uint64_t eta_lo, from; /* crossed once growth has lasted so long */
+        } cases[] = {{RUNG_ALERT, 20 * MINUTE, 5 * MINUTE},
+                     {RUNG_RECLAIM, 10 * MINUTE, 5 * MINUTE},
+                     {RUNG_ROTATE, 4 * MINUTE, 4 * MINUTE}};
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                fresh();
+                policy.options.rung[RUNG_ALERT].hold_usec = USEC_PER_DAY; /* a firing alert would keep its trigger */
+                for (uint64_t seen = 30 * SECOND; seen < 8 * MINUTE; seen += SECOND) {
+                        PolicyInput in = growing(T0 + seen, 30, cases[i].eta_lo);
+
+                        in.trend_span_usec = min_of(seen, 2 * MINUTE); /* a short window that slides */
+                        assert_int_equal(step(in, cases[i].rung)->trigger,
+                                         seen >= cases[i].from ? REASON_TIME_TO_LIMIT : REASON_BELOW);
+                }
+                PolicyInput in = growing(T0 + 8 * MINUTE, 30, cases[i].eta_lo); /* emptied by a step: seen for 20 s */
+                in.trend_span_usec = 20 * SECOND;
+                assert_int_equal(step(in, cases[i].rung)->trigger, REASON_BELOW);
+        }
+}
+
+static void test_decision_carries_its_evidence(void **state _unused_) {
+        PolicyInput in = growing(T0, 50, 7 * MINUTE);
+        const Decision *d;
+
+        fresh();
+        d = step(in, RUNG_ROTATE);
+        assert_int_equal(d->time_usec, T0);
+        assert_int_equal(d->usage_bytes, 500 * MIB);
+        assert_int_equal(d->limit_bytes, LIMIT);
+        assert_true(fabs(d->used_ratio - 0.5) < 1e-9);
+        assert_int_equal(d->eta_lo_usec, 7 * MINUTE);
+        assert_int_equal(d->eta_usec, 8 * MINUTE);
+        in.trend_known = false;
+        d = step(in, RUNG_ROTATE);
+        assert_true(d->eta_lo_usec == USEC_INFINITY && d->eta_usec == USEC_INFINITY && d->slope_bytes_per_s == 0);
+        in.limit_bytes = 0;
+        assert_true(step(in, RUNG_ROTATE)->used_ratio == 0);
+}
+
+static void test_alert_life(void **state _unused_) {
+        fresh();
+        expect("quiet", step(input(T0, 50), RUNG_ALERT), VERB_NONE, REASON_BELOW);
+        expect_wait("crossed", step(input(T0 + SECOND, 81), RUNG_ALERT), REASON_HOLD, 10 * SECOND);
+        expect_wait("still", step(input(T0 + 5 * SECOND, 81), RUNG_ALERT), REASON_HOLD, 6 * SECOND);
+        expect("a break", step(input(T0 + 6 * SECOND, 79), RUNG_ALERT), VERB_NONE, REASON_BELOW);
+        expect_wait("from the start", step(input(T0 + 7 * SECOND, 81), RUNG_ALERT), REASON_HOLD, 10 * SECOND);
+        expect("fires", step(input(T0 + 17 * SECOND, 81), RUNG_ALERT), VERB_ACT, REASON_USED_RATIO);
+        assert_true(policy.alert_firing);
+        expect_wait("fires on", step(input(T0 + 18 * SECOND, 81), RUNG_ALERT), REASON_PERSISTS, USEC_PER_HOUR - SECOND);
+        expect_wait("in the band", step(input(T0 + 19 * SECOND, 77), RUNG_ALERT), REASON_PERSISTS,
+                    USEC_PER_HOUR - 2 * SECOND);
+        assert_int_equal(decisions[RUNG_ALERT].trigger, REASON_USED_RATIO);
+        expect("below it", step(input(T0 + 30 * SECOND, 75), RUNG_ALERT), VERB_SKIP, REASON_PERSISTS);
+        expect("not for long", step(input(T0 + 35 * SECOND, 77), RUNG_ALERT), VERB_SKIP, REASON_PERSISTS);
+        expect("below again", step(input(T0 + 36 * SECOND, 75), RUNG_ALERT), VERB_SKIP, REASON_PERSISTS);
+        expect("and long enough", step(input(T0 + 46 * SECOND, 75), RUNG_ALERT), VERB_RESOLVE, REASON_CLEARED);
+        assert_int_equal(decisions[RUNG_ALERT].trigger, REASON_USED_RATIO);
+        expect("over", step(input(T0 + 47 * SECOND, 75), RUNG_ALERT), VERB_NONE, REASON_BELOW);
+        expect_wait("once more", step(input(T0 + 48 * SECOND, 81), RUNG_ALERT), REASON_HOLD, 10 * SECOND);
+}
+
+static void test_alert_repeats(void **state _unused_) {
+        PolicyOptions o = policy_options_default;
+
+        fresh();
+        expect("fires", hold(input(T0, 81), 10 * SECOND, RUNG_ALERT), VERB_ACT, REASON_USED_RATIO);
+        expect_wait("59 min", step(input(T0 + 59 * MINUTE, 81), RUNG_ALERT), REASON_PERSISTS, MINUTE + 10 * SECOND);
+        expect("1 h", step(input(T0 + 60 * MINUTE + 10 * SECOND, 81), RUNG_ALERT), VERB_ACT, REASON_PERSISTS);
+        expect("not twice", step(input(T0 + 61 * MINUTE, 81), RUNG_ALERT), VERB_SKIP, REASON_PERSISTS);
+        o.rung[RUNG_ALERT].cooldown_usec = 0;
+        policy_set_options(&policy, &o);
+        expect_wait("never", step(input(T0 + USEC_PER_DAY, 81), RUNG_ALERT), REASON_PERSISTS, 0);
+}
+
+static void test_alert_by_forecast(void **state _unused_) {
+        PolicyInput blind = input(T0 + 20 * SECOND, 50);
+
+        fresh();
+        blind.trend_known = false;
+        expect("fires", hold(growing(T0, 50, 20 * MINUTE), 10 * SECOND, RUNG_ALERT), VERB_ACT, REASON_TIME_TO_LIMIT);
+        expect("blind: stays", hold(blind, 5 * MINUTE, RUNG_ALERT), VERB_SKIP, REASON_PERSISTS);
+        expect("in the band", hold(growing(T0 + 6 * MINUTE, 50, 31 * MINUTE), MINUTE, RUNG_ALERT), VERB_SKIP,
+               REASON_PERSISTS);
+        expect("beyond it", hold(growing(T0 + 8 * MINUTE, 50, 32 * MINUTE), 10 * SECOND, RUNG_ALERT), VERB_RESOLVE,
+               REASON_CLEARED);
+}
+
+static void test_alert_switched_off_while_firing(void **state _unused_) {
+        PolicyOptions o = policy_options_default;
+
+        fresh();
+        hold(input(T0, 81), 10 * SECOND, RUNG_ALERT);
+        o.rung[RUNG_ALERT].enabled = false;
+        policy_set_options(&policy, &o);
+        expect("resolved", step(input(T0 + 11 * SECOND, 81), RUNG_ALERT), VERB_RESOLVE, REASON_DISABLED);
+        expect("skipped", step(input(T0 + 12 * SECOND, 81), RUNG_ALERT), VERB_SKIP, REASON_DISABLED);
+}
+
+static void test_startup_grace(void **state _unused_) {
+        PolicyInput in = growing(T0, 99, 10 * SECOND);
+
+        fresh();
+        in.target_age_usec = 30 * SECOND;
+        expect("alert by use", hold(in, 10 * SECOND, RUNG_ALERT), VERB_ACT, REASON_USED_RATIO);
+        expect_wait("reclaim", &decisions[RUNG_RECLAIM], REASON_STARTUP_GRACE, 90 * SECOND);
+        expect_wait("rotate, though the deadline is near", &decisions[RUNG_ROTATE], REASON_STARTUP_GRACE, 90 * SECOND);
+        fresh();
+        in = growing(T0, 50, 10 * SECOND);
+        in.target_age_usec = 119 * SECOND;
+        expect_wait("alert by forecast", step(in, RUNG_ALERT), REASON_STARTUP_GRACE, SECOND);
+        in.target_age_usec += SECOND;
+        in.now_usec += SECOND;
+        expect("over", step(in, RUNG_ALERT), VERB_SKIP, REASON_HOLD);
+}
+
+static void test_reclaim_skips(void **state _unused_) {
+        static const struct {
+                const char *name;
+                bool disabled, unsupported, busy, dry, blind;
+                double percent;
+                Verb verb;
+                Reason want;
+        } cases[] = {
+                {"acts", .percent = 86, .verb = VERB_ACT, .want = REASON_USED_RATIO},
+                {"below", .percent = 84, .verb = VERB_NONE, .want = REASON_BELOW},
+                {"no trend", .percent = 84, .blind = true, .verb = VERB_SKIP, .want = REASON_NO_TREND},
+                {"no trend is needed", .percent = 86, .blind = true, .verb = VERB_ACT, .want = REASON_USED_RATIO},
+                {"disabled", .disabled = true, .percent = 86, .verb = VERB_SKIP, .want = REASON_DISABLED},
+                {"disabled, below", .disabled = true, .percent = 84, .verb = VERB_NONE, .want = REASON_BELOW},
+                {"unsupported", .unsupported = true, .percent = 86, .verb = VERB_SKIP, .want = REASON_UNSUPPORTED},
+                {"busy", .busy = true, .percent = 86, .verb = VERB_SKIP, .want = REASON_BUSY},
+                {"dry run", .dry = true, .percent = 86, .verb = VERB_SKIP, .want = REASON_DRY_RUN},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                PolicyOptions o = policy_options_default;
+                PolicyInput in = input(T0, cases[i].percent);
+
+                o.rung[RUNG_RECLAIM].enabled = !cases[i].disabled;
+                o.dry_run = cases[i].dry;
+                in.can_reclaim = !cases[i].unsupported;
+                in.action_in_flight = cases[i].busy;
+                in.trend_known = !cases[i].blind;
+                policy_init(&policy, &o);
+                expect(cases[i].name, hold(in, 10 * SECOND, RUNG_RECLAIM), cases[i].verb, cases[i].want);
+                assert_int_equal(decisions[RUNG_RECLAIM].trigger,
+                                 cases[i].percent > 85 ? REASON_USED_RATIO : REASON_BELOW);
+        }
+}
+
+static void test_reclaim_cooldown(void **state _unused_) {
+        fresh();
+        expect("acts", hold(input(T0, 86), 10 * SECOND, RUNG_RECLAIM), VERB_ACT, REASON_USED_RATIO);
+        expect("not started: says so again", step(input(T0 + 11 * SECOND, 86), RUNG_RECLAIM), VERB_ACT,
+               REASON_USED_RATIO);
+        started(RUNG_RECLAIM, T0 + 11 * SECOND);
+        expect_wait("rests", step(input(T0 + 12 * SECOND, 86), RUNG_RECLAIM), REASON_COOLDOWN, 10 * MINUTE - SECOND);
+        ended(RUNG_RECLAIM, T0 + 71 * SECOND, OUTCOME_OK, 860 * MIB, 100 * MIB);
+        expect_wait("from its end", step(input(T0 + 71 * SECOND, 86), RUNG_RECLAIM), REASON_COOLDOWN, 10 * MINUTE);
+        expect("again", step(input(T0 + 671 * SECOND, 86), RUNG_RECLAIM), VERB_ACT, REASON_USED_RATIO);
+}
+
+static void test_reclaim_strikes(void **state _unused_) {
+        static const struct {
+                const char *name;
+                OutcomeResult result;
+                uint64_t before, released;
+                bool strike;
+        } cases[] = {
+                {"well", OUTCOME_OK, 1000 * MIB, 100 * MIB, false},
+                {"enough of both", OUTCOME_OK, 800 * MIB, 16 * MIB, false},
+                {"too few bytes", OUTCOME_OK, 100 * MIB, 16 * MIB - 1, true},
+                {"too small a share", OUTCOME_OK, 1000 * MIB, 19 * MIB, true},
+                {"partial, but enough", OUTCOME_PARTIAL, 1000 * MIB, 50 * MIB, false},
+                {"nothing", OUTCOME_PARTIAL, 1000 * MIB, 0, true},
+                {"not measured, said ok", OUTCOME_OK, 0, 0, false},
+                {"not measured, said partial", OUTCOME_PARTIAL, 0, 0, true},
+                {"timeout", OUTCOME_TIMEOUT, 1000 * MIB, 100 * MIB, true},
+                {"error", OUTCOME_ERROR, 0, 0, true},
+                {"refused", OUTCOME_REFUSED, 0, 0, false},
+                {"cancelled", OUTCOME_CANCELLED, 0, 0, false},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                uint64_t now = T0;
+
+                fresh();
+                for (unsigned k = 0; k < 2; k++, now += 11 * MINUTE) {
+                        expect(cases[i].name, hold(input(now, 86), 10 * SECOND, RUNG_RECLAIM), VERB_ACT,
+                               REASON_USED_RATIO);
+                        started(RUNG_RECLAIM, now + 10 * SECOND);
+                        ended(RUNG_RECLAIM, now + 10 * SECOND, cases[i].result, cases[i].before, cases[i].released);
+                        assert_int_equal(policy.fruitless, cases[i].strike ? k + 1 : 0);
+                }
+                hold(input(now, 86), 10 * SECOND, RUNG_RECLAIM);
+                expect(cases[i].name, &decisions[RUNG_RECLAIM], cases[i].strike ? VERB_SKIP : VERB_ACT,
+                       cases[i].strike ? REASON_FRUITLESS : REASON_USED_RATIO);
+        }
+}
+
+static void test_fruitless_is_not_for_ever(void **state _unused_) {
+        fresh();
+        for (unsigned k = 0; k < 2; k++)
+                ended(RUNG_RECLAIM, T0, OUTCOME_PARTIAL, 1000 * MIB, 0);
+        hold(input(T0 + MINUTE, 86), 10 * SECOND, RUNG_RECLAIM);
+        expect_wait("rests for six cool-downs", &decisions[RUNG_RECLAIM], REASON_FRUITLESS, 58 * MINUTE + 50 * SECOND);
+        expect("tries once more", step(input(T0 + 60 * MINUTE, 86), RUNG_RECLAIM), VERB_ACT, REASON_USED_RATIO);
+        ended(RUNG_RECLAIM, T0 + 60 * MINUTE, OUTCOME_OK, 1000 * MIB, 200 * MIB);
+        assert_int_equal(policy.fruitless, 0);
+}
+
+static void test_rotate_skips(void **state _unused_) {
+        static const struct {
+                const char *name;
+                bool disabled, unsupported, busy, dry, blind;
+                double percent;
+                Verb verb;
+                Reason want;
+        } cases[] = {
+                {"acts", .percent = 93, .verb = VERB_ACT, .want = REASON_USED_RATIO},
+                {"below", .percent = 91, .verb = VERB_NONE, .want = REASON_BELOW},
+                {"no trend", .percent = 91, .blind = true, .verb = VERB_SKIP, .want = REASON_NO_TREND},
+                {"disabled", .disabled = true, .percent = 93, .verb = VERB_SKIP, .want = REASON_DISABLED},
+                {"unsupported", .unsupported = true, .percent = 93, .verb = VERB_SKIP, .want = REASON_UNSUPPORTED},
+                {"busy", .busy = true, .percent = 93, .verb = VERB_SKIP, .want = REASON_BUSY},
+                {"busy, at the last moment", .busy = true, .percent = 99, .verb = VERB_SKIP, .want = REASON_BUSY},
+                {"dry run", .dry = true, .percent = 93, .verb = VERB_SKIP, .want = REASON_DRY_RUN},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                PolicyOptions o = policy_options_default;
+                PolicyInput in = input(T0, cases[i].percent);
+
+                o.rung[RUNG_ROTATE].enabled = !cases[i].disabled;
+                o.rung[RUNG_RECLAIM].enabled = false;
+                o.dry_run = cases[i].dry;
+                in.can_rotate = !cases[i].unsupported;
+                in.action_in_flight = cases[i].busy;
+                in.trend_known = !cases[i].blind;
+                policy_init(&policy, &o);
+                expect(cases[i].name, hold(in, 5 * SECOND, RUNG_ROTATE), cases[i].verb, cases[i].want);
+        }
+}
+
+/* Rotate at 93 %, held long enough; what has become of reclaim decides. */
+static void test_rotate_lets_reclaim_go_first(void **state _unused_) {
+        enum { NEVER, GOOD, POOR, REFUSED, STRIKES };
+        static const struct {
+                const char *name;
+                int reclaim;       /* what it did ... */
+                uint64_t ago_usec; /* ... so long ago */
+                bool continuous;   /* use stayed above rotate's threshold since */
+                bool disabled, unsupported, unreachable;
+                Verb verb;
+                Reason want;
+                uint64_t wait_usec;
+        } cases[] = {
+                {"never tried", NEVER, .verb = VERB_SKIP, .want = REASON_EARLIER_RUNG},
+                {"disabled", NEVER, .disabled = true, .verb = VERB_ACT, .want = REASON_USED_RATIO},
+                {"unsupported", NEVER, .unsupported = true, .verb = VERB_ACT, .want = REASON_USED_RATIO},
+                {"its threshold is higher", NEVER, .unreachable = true, .verb = VERB_ACT, .want = REASON_USED_RATIO},
+                {"settling", POOR, 4 * SECOND, .continuous = true, .verb = VERB_SKIP, .want = REASON_EARLIER_RUNG,
+                 .wait_usec = 10 * MINUTE - 4 * SECOND},
+                {"poor", POOR, 20 * SECOND, .verb = VERB_ACT, .want = REASON_USED_RATIO},
+                {"good, but not enough", GOOD, 20 * SECOND, .continuous = true, .verb = VERB_ACT,
+                 .want = REASON_USED_RATIO},
+                {"good, and use came back", GOOD, 2 * MINUTE, .verb = VERB_SKIP, .want = REASON_EARLIER_RUNG,
+                 .wait_usec = 8 * MINUTE},
+                {"good, its turn again", GOOD, 11 * MINUTE, .continuous = true, .verb = VERB_SKIP,
+                 .want = REASON_EARLIER_RUNG},
+                {"refused", REFUSED, 20 * SECOND, .verb = VERB_ACT, .want = REASON_USED_RATIO},
+                {"fruitless", STRIKES, 20 * MINUTE, .verb = VERB_ACT, .want = REASON_USED_RATIO},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                PolicyOptions o = policy_options_default;
+                PolicyInput in = input(T0, 93);
+                uint64_t done = T0 - cases[i].ago_usec;
+
+                o.rung[RUNG_RECLAIM].enabled = !cases[i].disabled;
+                if (cases[i].unreachable)
+                        o.rung[RUNG_RECLAIM].used_ratio = 0.95;
+                in.can_reclaim = !cases[i].unsupported;
+                policy_init(&policy, &o);
+                in.now_usec = cases[i].continuous ? done - 20 * SECOND : T0 - 12 * SECOND;
+                if (!cases[i].continuous && cases[i].reclaim != NEVER)
+                        hold(input(done, 80), 0, RUNG_ROTATE);
+                if (cases[i].reclaim != NEVER)
+                        policy_outcome(&policy,
+                                       &(Outcome){.rung = RUNG_RECLAIM,
+                                                  .time_usec = done,
+                                                  .before_bytes = 930 * MIB,
+                                                  .result = cases[i].reclaim == REFUSED ? OUTCOME_REFUSED : OUTCOME_OK,
+                                                  .released_bytes = cases[i].reclaim == GOOD ? 100 * MIB : 0});
+                policy.fruitless = cases[i].reclaim == STRIKES ? 2 : policy.fruitless;
+                if (cases[i].reclaim != NEVER)
+                        policy.rung[RUNG_RECLAIM].rest_usec = 10 * MINUTE;
+                /* crossing begins here and holds until T0; heal_clock() would move `done` if ticks came before it */
+                policy.rung[RUNG_ROTATE] = (PolicyRungState){.crossed = true, .crossed_since_usec = in.now_usec};
+                policy.rung[RUNG_RECLAIM].crossed = true;
+                policy.rung[RUNG_RECLAIM].crossed_since_usec = in.now_usec;
+                in.now_usec = T0;
+                expect(cases[i].name, step(in, RUNG_ROTATE), cases[i].verb, cases[i].want);
+                if (decisions[RUNG_ROTATE].wait_usec != cases[i].wait_usec)
+                        fail_msg("%s: wait %.0f s", cases[i].name, (double)decisions[RUNG_ROTATE].wait_usec / SECOND);
+        }
+}
+
+static void test_a_near_deadline_ends_politeness(void **state _unused_) {
+        static const struct {
+                const char *name;
+                double percent;
+                uint64_t eta_lo, used_bytes, span; /* eta_lo 0: not growing */
+                bool acts;                         /* in its first tick, with reclaim untried */
+        } cases[] = {
+                {"95.9 %", 95.9, 0, 0, 0, false},
+                {"96 %: half of the rest", 96, 0, 0, 0, true},
+                {"151 s left", 93, 151 * SECOND, 0, 0, false},
+                {"150 s left: half of time_to_limit", 93, 150 * SECOND, 0, 0, true},
+                {"150 s left, at 20 %", 20, 150 * SECOND, 0, 0, true},
+                {"150 s left, seen for 149", 20, 150 * SECOND, 0, 149 * SECOND, false},
+                {"150 s left, seen for 150", 20, 150 * SECOND, 0, 150 * SECOND, true},
+                {"used_bytes: below half of the rest", 89, 0, 800 * MIB, 0, false},
+                {"used_bytes: half of the rest", 90, 0, 800 * MIB, 0, true},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                PolicyOptions o = policy_options_default;
+                PolicyInput in =
+                        cases[i].eta_lo ? growing(T0, cases[i].percent, cases[i].eta_lo) : input(T0, cases[i].percent);
+
+                if (cases[i].used_bytes > 0) {
+                        o.rung[RUNG_ROTATE].used_bytes = cases[i].used_bytes;
+                        o.rung[RUNG_ROTATE].used_ratio = 0;
+                }
+                if (cases[i].span > 0)
+                        in.trend_span_usec = cases[i].span;
+                policy_init(&policy, &o);
+                if ((step(in, RUNG_ROTATE)->verb == VERB_ACT) != cases[i].acts)
+                        fail_msg("%s: %s (%s)", cases[i].name, verb_name(decisions[RUNG_ROTATE].verb),
+                                 reason_name(decisions[RUNG_ROTATE].reason));
+        }
+}
+
+static void test_rotate_goes_before_reclaim(void **state _unused_) {
+        fresh();
+        hold(input(T0, 86), 30 * SECOND, RUNG_RECLAIM); /* reclaim would act, and is not started */
+        expect("rotate", step(input(T0 + 31 * SECOND, 97), RUNG_ROTATE), VERB_ACT, REASON_USED_RATIO);
+        expect("reclaim", &decisions[RUNG_RECLAIM], VERB_SKIP, REASON_BUSY);
+}
+
+static void rotation(uint64_t now, OutcomeResult result) {
+        started(RUNG_ROTATE, now);
+        ended(RUNG_ROTATE, now, result, 0, 0);
+}
+
+static void test_rotate_cooldown_and_breaker(void **state _unused_) {
+        uint64_t now = T0;
+
+        fresh();
+        for (unsigned k = 0; k < 3; k++, now += USEC_PER_HOUR) {
+                expect("acts", step(input(now, 97), RUNG_ROTATE), VERB_ACT, REASON_USED_RATIO);
+                rotation(now, OUTCOME_OK);
+                if (k < 2)
+                        expect_wait("rests", step(input(now + MINUTE, 97), RUNG_ROTATE), REASON_COOLDOWN, 29 * MINUTE);
+                policy_target_changed(&policy, now, true, &(Decision){0}); /* neither is forgotten with the process */
+        }
+        expect_wait("breaker", step(input(now, 97), RUNG_ROTATE), REASON_BREAKER, 21 * USEC_PER_HOUR);
+        expect_wait("to the end", step(input(T0 + USEC_PER_DAY - 1, 97), RUNG_ROTATE), REASON_BREAKER, 1);
+        expect("the first has left", step(input(T0 + USEC_PER_DAY, 97), RUNG_ROTATE), VERB_ACT, REASON_USED_RATIO);
+        rotation(T0 + USEC_PER_DAY, OUTCOME_OK);
+        expect_wait("the second has not", step(input(T0 + USEC_PER_DAY + 59 * MINUTE, 97), RUNG_ROTATE), REASON_BREAKER,
+                    MINUTE);
+}
+
+static void test_breaker_settings(void **state _unused_) {
+        PolicyOptions o = policy_options_default;
+
+        o.rung[RUNG_ROTATE].cooldown_usec = 0;
+        o.rotate_max = 0;
+        policy_init(&policy, &o);
+        for (unsigned k = 0; k < 200; k++) {
+                expect("no breaker", step(input(T0 + k * SECOND, 97), RUNG_ROTATE), VERB_ACT, REASON_USED_RATIO);
+                rotation(T0 + k * SECOND, OUTCOME_OK);
+        }
+        o.rotate_max = 1000; /* more than is remembered: the ring's size counts */
+        policy_set_options(&policy, &o);
+        expect("full ring", step(input(T0 + 200 * SECOND, 97), RUNG_ROTATE), VERB_SKIP, REASON_BREAKER);
+        o.rotate_max = 3;
+        policy_set_options(&policy, &o);
+        expect_wait("lowered", step(input(T0 + 200 * SECOND, 97), RUNG_ROTATE), REASON_BREAKER,
+                    USEC_PER_DAY - 3 * SECOND);
+}
+
+static void test_a_rotation_that_fails_is_tried_again(void **state _unused_) {
+        static const uint64_t rest[] = {30 * SECOND, 2 * MINUTE, 8 * MINUTE, 30 * MINUTE, 30 * MINUTE};
+        uint64_t now = T0;
+
+        fresh();
+        for (size_t k = 0; k < ELEMENTSOF(rest); k++) {
+                expect("acts", step(input(now, 97), RUNG_ROTATE), VERB_ACT, REASON_USED_RATIO);
+                rotation(now, OUTCOME_REFUSED); /* which the breaker does not count */
+                expect_wait("rests", step(input(now, 97), RUNG_ROTATE), REASON_COOLDOWN, rest[k]);
+                now += rest[k];
+        }
+        for (unsigned k = 0; k < 3; k++, now += 30 * MINUTE)
+                rotation(now, OUTCOME_ERROR);
+        expect("errors count", step(input(now, 97), RUNG_ROTATE), VERB_SKIP, REASON_BREAKER);
+        rotation(now, OUTCOME_OK);
+        assert_int_equal(policy.rotate_failures, 0);
+}
+
+static void test_dry_run_has_the_same_rhythm(void **state _unused_) {
+        PolicyOptions o = policy_options_default;
+        unsigned would[_RUNG_MAX] = {};
+
+        o.dry_run = true;
+        policy_init(&policy, &o);
+        for (uint64_t at = 0; at < USEC_PER_HOUR; at += SECOND) {
+                step(input(T0 + at, 93), RUNG_ALERT);
+                for (Rung r = 0; r < _RUNG_MAX; r++) {
+                        assert_false(r != RUNG_ALERT && decisions[r].verb == VERB_ACT);
+                        would[r] += decisions[r].reason == REASON_DRY_RUN;
+                }
+                if (at == 10 * SECOND)
+                        expect("reclaim first", &decisions[RUNG_RECLAIM], VERB_SKIP, REASON_DRY_RUN);
+                if (at == 20 * SECOND)
+                        expect("then rotate", &decisions[RUNG_ROTATE], VERB_SKIP, REASON_DRY_RUN);
+        }
+        assert_int_equal(would[RUNG_RECLAIM], 6);
+        assert_int_equal(would[RUNG_ROTATE], 2);
+        assert_true(policy.alert_firing);
+        assert_int_equal(policy.n_rotations, 0);
+        o.dry_run = false;
+        policy_set_options(&policy, &o);
+        expect("in earnest", step(input(T0 + USEC_PER_HOUR, 93), RUNG_RECLAIM), VERB_ACT, REASON_USED_RATIO);
+}
+
+static void test_target_changes(void **state _unused_) {
+        Decision d = {};
+
+        fresh();
+        assert_false(policy_target_changed(&policy, T0, false, &d));
+        hold(input(T0, 86), 10 * SECOND, RUNG_ALERT);
+        started(RUNG_RECLAIM, T0);
+        for (unsigned k = 0; k < 2; k++)
+                ended(RUNG_RECLAIM, T0 + 10 * SECOND, OUTCOME_PARTIAL, 1000 * MIB, 0);
+        expect("fruitless", step(input(T0 + 11 * SECOND, 86), RUNG_RECLAIM), VERB_SKIP, REASON_FRUITLESS);
+        assert_true(policy_target_changed(&policy, T0 + 12 * SECOND, false, &d));
+        expect("alert", &d, VERB_RESOLVE, REASON_TARGET_GONE);
+        assert_int_equal(d.trigger, REASON_USED_RATIO);
+        assert_int_equal(d.time_usec, T0 + 12 * SECOND);
+        assert_true(d.eta_usec == USEC_INFINITY);
+        assert_false(policy_target_changed(&policy, T0 + 13 * SECOND, true, &d));
+        expect_wait("a new one starts anew", step(input(T0 + 14 * SECOND, 86), RUNG_RECLAIM), REASON_HOLD, 10 * SECOND);
+        expect("and anew", hold(input(T0 + 14 * SECOND, 86), 10 * SECOND, RUNG_RECLAIM), VERB_ACT, REASON_USED_RATIO);
+}
+
+static void test_reload_keeps_history(void **state _unused_) {
+        PolicyOptions o = policy_options_default;
+
+        fresh();
+        hold(input(T0, 93), 10 * SECOND, RUNG_ALERT);
+        rotation(T0 + 10 * SECOND, OUTCOME_OK);
+        started(RUNG_RECLAIM, T0 + 10 * SECOND);
+        o.rung[RUNG_RECLAIM].cooldown_usec = MINUTE;
+        o.rung[RUNG_ALERT].used_ratio = 0.9;
+        policy_set_options(&policy, &o);
+        step(input(T0 + 11 * SECOND, 93), RUNG_ALERT);
+        expect("alert", &decisions[RUNG_ALERT], VERB_SKIP, REASON_PERSISTS);
+        expect_wait("reclaim", &decisions[RUNG_RECLAIM], REASON_COOLDOWN, 59 * SECOND);
+        expect_wait("rotate", &decisions[RUNG_ROTATE], REASON_COOLDOWN, 30 * MINUTE - SECOND);
+        assert_int_equal(policy.n_rotations, 1);
+}
+
+static void test_time_that_runs_backwards(void **state _unused_) {
+        fresh();
+        hold(input(T0, 93), 10 * SECOND, RUNG_ALERT);
+        rotation(T0 + 10 * SECOND, OUTCOME_OK);
+        started(RUNG_RECLAIM, T0 + 10 * SECOND);
+        expect_wait("held anew", step(input(5, 93), RUNG_RECLAIM), REASON_HOLD, 10 * SECOND);
+        hold(input(5, 93), 10 * SECOND, RUNG_ALERT);
+        expect_wait("alert", &decisions[RUNG_ALERT], REASON_PERSISTS, USEC_PER_HOUR - 10 * SECOND);
+        expect_wait("reclaim", &decisions[RUNG_RECLAIM], REASON_COOLDOWN, 10 * MINUTE - 10 * SECOND);
+        expect_wait("rotate", &decisions[RUNG_ROTATE], REASON_COOLDOWN, 30 * MINUTE - 10 * SECOND);
+        expect("and no longer", step(input(5 + 10 * MINUTE, 86), RUNG_RECLAIM), VERB_ACT, REASON_USED_RATIO);
+}
+
+/* Whatever comes in: no arithmetic trap (sanitizers watch), one action at most, a wait where the reason has one. */
+static void test_any_input(void **state _unused_) {
+        for (uint64_t seed = 1; seed <= 50; seed++) {
+                Random r = {seed};
+                bool busy = false;
+
+                fresh();
+                policy.options.dry_run = seed % 5 == 0;
+                policy.options.rung[RUNG_ROTATE].hold_usec = seed % 7 ? 5 * SECOND : UINT64_MAX;
+                policy.options.rung[RUNG_RECLAIM].cooldown_usec = seed % 3 ? MINUTE : UINT64_MAX;
+                for (int i = 0; i < 2000; i++) {
+                        PolicyInput in = {0};
+                        uint64_t *const fields[] = {&in.now_usec,    &in.target_age_usec, &in.usage_bytes,
+                                                    &in.limit_bytes, &in.trend_span_usec, &in.eta_usec,
+                                                    &in.eta_lo_usec, &in.eta_hi_usec};
+
+                        for (size_t k = 0; k < ELEMENTSOF(fields); k++)
+                                *fields[k] = random_bits(&r) >> (random_bits(&r) % 65 % 64);
+                        in.trend_known = random_bits(&r) % 4;
+                        in.growing = random_bits(&r) % 2;
+                        in.can_reclaim = in.can_rotate = random_bits(&r) % 8;
+                        in.action_in_flight = busy;
+                        step(in, RUNG_ALERT);
+                        for (Rung k = RUNG_RECLAIM; k <= RUNG_ROTATE; k++) {
+                                if (decisions[k].verb != VERB_ACT)
+                                        continue;
+                                assert_false(busy);
+                                started(k, in.now_usec);
+                                ended(k, random_bits(&r), random_bits(&r) % _OUTCOME_MAX, random_bits(&r), 0);
+                        }
+                        busy = random_bits(&r) % 3 == 0;
+                        if (random_bits(&r) % 64 == 0)
+                                policy_target_changed(&policy, random_bits(&r), true, &(Decision){0});
+                }
+        }
+}
+
+static void test_names(void **state _unused_) {
+        for (int r = 0; r < _REASON_MAX; r++) {
+                assert_string_not_equal(reason_name(r), "invalid");
+                assert_string_not_equal(reason_text(r), "invalid");
+        }
+        assert_string_equal(reason_name(_REASON_MAX), "invalid");
+        assert_string_equal(verb_name(_VERB_MAX), "invalid");
+        assert_string_equal(rung_name(_RUNG_MAX), "invalid");
+        assert_string_equal(outcome_name(_OUTCOME_MAX), "invalid");
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_thresholds),
+                cmocka_unit_test(test_belief_grows_with_the_growth),
+                cmocka_unit_test(test_decision_carries_its_evidence),
+                cmocka_unit_test(test_alert_life),
+                cmocka_unit_test(test_alert_repeats),
+                cmocka_unit_test(test_alert_by_forecast),
+                cmocka_unit_test(test_alert_switched_off_while_firing),
+                cmocka_unit_test(test_startup_grace),
+                cmocka_unit_test(test_reclaim_skips),
+                cmocka_unit_test(test_reclaim_cooldown),
+                cmocka_unit_test(test_reclaim_strikes),
+                cmocka_unit_test(test_fruitless_is_not_for_ever),
+                cmocka_unit_test(test_rotate_skips),
+                cmocka_unit_test(test_rotate_lets_reclaim_go_first),
+                cmocka_unit_test(test_a_near_deadline_ends_politeness),
+                cmocka_unit_test(test_rotate_goes_before_reclaim),
+                cmocka_unit_test(test_rotate_cooldown_and_breaker),
+                cmocka_unit_test(test_breaker_settings),
+                cmocka_unit_test(test_a_rotation_that_fails_is_tried_again),
+                cmocka_unit_test(test_dry_run_has_the_same_rhythm),
+                cmocka_unit_test(test_target_changes),
+                cmocka_unit_test(test_reload_keeps_history),
+                cmocka_unit_test(test_time_that_runs_backwards),
+                cmocka_unit_test(test_any_input),
+                cmocka_unit_test(test_names),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
