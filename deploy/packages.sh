@@ -90,9 +90,10 @@ packages_missing() {
 
 # packages_pick NAME,NAME... - the first name that the archive can install.
 packages_pick() {
-        local name IFS=,
+        local name said IFS=,
         for name in $1; do
-                if apt-cache policy "$name" 2>/dev/null | grep -q '^  Candidate: [^(]'; then
+                said=$(LC_ALL=C apt-cache policy "$name" 2>/dev/null) || continue
+                if [[ $said == *"  Candidate: "[!\(]* ]]; then
                         printf '%s\n' "$name"
                         return 0
                 fi
