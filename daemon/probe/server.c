@@ -125,10 +125,9 @@ static void explain(int fd, Answer *a) {
 }
 
 static void handle_hello(const ProbeRequest *req _unused_, Answer *a) {
-        bool can = capng_get_caps_process() == 0 && capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_PTRACE);
-
+        capng_get_caps_process();
         a->reply.hello = (ProbeHello){
-                .cap_effective = can ? 1ULL << CAP_SYS_PTRACE : 0,
+                .cap_effective = capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_PTRACE) ? 1ULL << CAP_SYS_PTRACE : 0,
                 .uid = geteuid(),
                 .pid = (uint32_t)getpid(),
         };

@@ -12,7 +12,8 @@ LAYERS = [
     {'sample', 'trend', 'diagnose', 'policy', 'probe', 'http'},
     {'action'},
     {'kube', 'systemd', 'report'},
-    {'settings', 'cli'},
+    {'settings'},
+    {'cli'},
     {'daemon'},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
