@@ -286,6 +286,20 @@ static void heal_clock(Policy *p, uint64_t now) {
         }
 }
 
+/* In the unit of the trigger, for whoever is told about it. */
+static double threshold_of(const RungOptions *o, Reason trigger) {
+        switch (trigger) {
+        case REASON_USED_RATIO:
+                return o->used_ratio;
+        case REASON_USED_BYTES:
+                return (double)o->used_bytes;
+        case REASON_TIME_TO_LIMIT:
+                return (double)o->time_to_limit_usec / USEC_PER_SEC;
+        default:
+                return 0;
+        }
+}
+
 void policy_step(Policy *p, const PolicyInput *in, Decision ret[static _RUNG_MAX]) {
         heal_clock(p, in->now_usec);
         follow_growth(p, in);
@@ -307,4 +321,6 @@ void policy_step(Policy *p, const PolicyInput *in, Decision ret[static _RUNG_MAX
                 decide(&ret[RUNG_RECLAIM], VERB_SKIP, REASON_BUSY, 0);
         play_dry(p, in->now_usec, &ret[RUNG_RECLAIM]);
         play_dry(p, in->now_usec, &ret[RUNG_ROTATE]);
+        for (Rung r = 0; r < _RUNG_MAX; r++)
+                ret[r].threshold = threshold_of(&p->options.rung[r], ret[r].trigger);
 }

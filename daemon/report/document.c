@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "report/table.h"
 #include "util/clock.h"
 #include "util/format.h"
 
@@ -35,7 +36,8 @@ void document_labels(Json *j, const ReportOptions *o) {
         json_key(j, "labels");
         json_object_begin(j);
         for (unsigned i = 0; o && i < o->n_labels && i < REPORT_LABELS_MAX; i++)
-                json_kv_string(j, o->labels[i].name, o->labels[i].value);
+                if (report_label_usable(o, i))
+                        json_kv_string(j, o->labels[i].name, o->labels[i].value);
         json_object_end(j);
 }
 

@@ -48,8 +48,12 @@ static void write_value(Buf *b, const char *value) {
         char clean[512];
         size_t n = 0;
 
-        for (const char *p = value; *p && n < sizeof(clean); p++)
-                clean[n++] = *p == '\n' || ((unsigned char)*p >= 0x20 && *p != 0x7f) ? *p : '?';
+        for (const unsigned char *p = (const unsigned char *)value; *p && n < sizeof(clean); p++) {
+                bool c1 = p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0; /* U+0080..U+009F */
+
+                clean[n++] = *p == '\n' || (*p >= 0x20 && *p != 0x7f && !c1) ? (char)*p : '?';
+                p += c1;
+        }
         json_escape(b, clean, n);
 }
 
@@ -60,24 +64,6 @@ static void write_label(Buf *b, bool *first, const char *name, const char *value
         buf_adds(b, "=\"");
         write_value(b, value);
         buf_addc(b, '"');
-}
-
-static bool is_label_name(const char *s) {
-        static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_";
-
-        return s[0] && strchr(letters, s[0]) &&
-               s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789")] == '\0';
-}
-
-/* One bad or doubled label name spoils the whole page for every scraper, so what settings/ let through is checked
- * again. */
-static bool is_usable(const ReportOptions *o, unsigned i) {
-        if (!is_label_name(o->labels[i].name) || metric_label_reserved(o->labels[i].name) || !o->labels[i].value[0])
-                return false;
-        for (unsigned k = 0; k < i; k++)
-                if (strcmp(o->labels[k].name, o->labels[i].name) == 0)
-                        return false;
-        return true;
 }
 
 /* Everything up to and including the blank before the figure. */
@@ -92,7 +78,7 @@ static void write_series(Exposition *e, const Label *labels) {
                 if (labels->value && labels->value[0]) /* an empty label is the same as none */
                         write_label(e->buf, &first, labels->name, labels->value);
         for (unsigned i = 0; e->options && i < e->options->n_labels && i < REPORT_LABELS_MAX; i++)
-                if (is_usable(e->options, i))
+                if (report_label_usable(e->options, i))
                         write_label(e->buf, &first, e->options->labels[i].name, e->options->labels[i].value);
         buf_adds(e->buf, first ? " " : "} ");
 }

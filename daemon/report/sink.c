@@ -39,6 +39,6 @@ void sink_describe(char *buf, size_t size, const HttpResponse *r) {
         len = strnlen(r->body, min_of(r->body_len, (size_t)EXCERPT_MAX));
         while (len > 0 && (r->body[len - 1] == '\n' || r->body[len - 1] == '\r' || r->body[len - 1] == ' '))
                 len--;
-        json_escape(&excerpt, r->body, len);
+        json_escape_text(&excerpt, r->body, len);
         snprintf(buf, size, "HTTP %ld%s%s", r->status, excerpt.len ? ": " : "", buf_str(&excerpt));
 }

@@ -37,7 +37,7 @@ const Metric metrics[_METRIC_MAX] = {
         [METRIC_TARGET_SMAPS_DURATION] = {"plateau_target_smaps_duration_seconds", G, "seconds",
                                           "What the last read of smaps_rollup took"},
         [METRIC_TARGET_USED] = {"plateau_target_used_bytes", G, "bytes",
-                                "What is compared with the limit: memory that an OOM kill could not avoid by reclaim"},
+                                "What is compared with the limit: memory that the kernel cannot free by itself"},
         [METRIC_TARGET_LIMIT] = {"plateau_target_limit_bytes", G, "bytes",
                                  "The memory limit that rules; absent without one"},
         [METRIC_TARGET_LIMIT_INFO] = {"plateau_target_limit_info", I, "", "Where the limit comes from"},
@@ -145,4 +145,20 @@ bool metric_label_reserved(const char *name) {
                 if (strcmp(name, names[i]) == 0)
                         return true;
         return false;
+}
+
+static bool is_label_name(const char *s) {
+        static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_";
+
+        return s[0] && strchr(letters, s[0]) &&
+               s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789")] == '\0';
+}
+
+bool report_label_usable(const ReportOptions *o, unsigned i) {
+        if (!is_label_name(o->labels[i].name) || metric_label_reserved(o->labels[i].name) || !o->labels[i].value[0])
+                return false;
+        for (unsigned k = 0; k < i; k++)
+                if (strcmp(o->labels[k].name, o->labels[i].name) == 0)
+                        return false;
+        return true;
 }

@@ -8,6 +8,8 @@
 
 #include <stdbool.h>
 
+#include "report/options.h"
+
 typedef enum MetricType { METRIC_GAUGE, METRIC_COUNTER, METRIC_INFO, _METRIC_TYPE_MAX } MetricType;
 
 typedef enum MetricId {
@@ -94,3 +96,7 @@ extern const Metric metrics[_METRIC_MAX];
 
 /* metric_label_reserved() - a label name that some metric uses itself: a configured label may not be called so. */
 bool metric_label_reserved(const char *name);
+
+/* report_label_usable() - label @i of @o has a name and a value, is not reserved, and comes for the first time. One bad
+ * or doubled name spoils the whole page for every scraper, so what settings/ let through is checked again. */
+bool report_label_usable(const ReportOptions *o, unsigned i);
