@@ -104,8 +104,7 @@ static int epoll_open(Waiter *w) {
                 return r;
         w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
         if (w->epoll_fd < 0 ||
-            epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, w->fd,
-                      &(struct epoll_event){.events = EPOLLIN, .data.u64 = 4711}) < 0)
+            epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, w->fd, &(struct epoll_event){.events = EPOLLIN, .data.u64 = 4711}) < 0)
                 return -errno;
         return 0;
 }
