@@ -52,3 +52,8 @@ typedef struct Action {
          * frees the run. Undoes nothing that the target already got. NULL is accepted. */
         void (*cancel)(ActionRun *run);
 } Action;
+
+/* The actions of this folder; those of other folders are in their own headers (systemd/unit.h). */
+extern const Action action_reclaim;       /* malloc_trim in the target, by the probe. Method "malloc_trim" */
+extern const Action action_rotate_signal; /* options->rotate_signal, and wait for the end. Method "signal" */
+extern const Action action_rotate_hook;   /* options->hook_argv. cancel() ends the hook by SIGTERM. Method "hook" */

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "action/run.h"
+
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "util/clock.h"
+#include "util/format.h"
+
+/* On top of its two time limits: the probe's own work around the call, and a machine that is short of memory. */
+#define ANSWER_SLACK_USEC (5 * USEC_PER_SEC)
+/* The probe does one thing at a time; a read of smaps_rollup takes 10-27 ms at 4.5 GB. */
+#define BUSY_RETRY_USEC (10 * USEC_PER_MSEC)
+
+/* The request as the probe's client sees it. It outlives a run that gave up, because a request cannot be taken back. */
+typedef struct Question {
+        struct ReclaimRun *asker; /* NULL = nobody wants to know any more */
+} Question;
+
+typedef struct ReclaimRun {
+        ActionRun run; /* first */
+        ProbeClient *probe;
+        ProbeRequest request;
+        Question *question; /* NULL until it was asked. Owner: the client's callback */
+        sd_event_source *retry, *deadline;
+} ReclaimRun;
+
+/* What a refusal of the probe is to the ladder. */
+static const OutcomeResult outcome_of[_PROBE_RESULT_MAX] = {
+        [PROBE_OK] = OUTCOME_OK,
+        [PROBE_E_GONE] = OUTCOME_REFUSED,
+        [PROBE_E_ACCESS] = OUTCOME_REFUSED,
+        [PROBE_E_TRACED] = OUTCOME_REFUSED,
+        [PROBE_E_ZOMBIE] = OUTCOME_REFUSED,
+        [PROBE_E_STOPPED] = OUTCOME_REFUSED,
+        [PROBE_E_FOREIGN_ABI] = OUTCOME_REFUSED,
+        [PROBE_E_SHADOW_STACK] = OUTCOME_REFUSED,
+        [PROBE_E_SECCOMP] = OUTCOME_REFUSED,
+        [PROBE_E_NO_LIBC] = OUTCOME_REFUSED,
+        [PROBE_E_OTHER_MALLOC] = OUTCOME_REFUSED,
+        [PROBE_E_RAW_THREADS] = OUTCOME_REFUSED,
+        [PROBE_E_NO_SAFE_THREAD] = OUTCOME_REFUSED,
+        [PROBE_E_NO_MEMORY] = OUTCOME_ERROR,
+        [PROBE_E_IN_FLIGHT] = OUTCOME_REFUSED,
+        [PROBE_E_TIMEOUT] = OUTCOME_TIMEOUT,
+        [PROBE_E_PROTOCOL] = OUTCOME_ERROR,
+        [PROBE_E_UNSUPPORTED] = OUTCOME_REFUSED,
+        [PROBE_E_INTERNAL] = OUTCOME_ERROR,
+};
+
+static void release(ActionRun *run) {
+        ReclaimRun *r = (ReclaimRun *)run;
+
+        if (r->question)
+                r->question->asker = NULL;
+        sd_event_source_disable_unref(r->retry);
+        sd_event_source_disable_unref(r->deadline);
+        free(r);
+}
+
+static void describe_trim(ReclaimRun *r, const ProbeTrim *t) {
+        char released[FORMAT_MAX], before[FORMAT_MAX], took[RUN_SPAN_MAX], held[RUN_SPAN_MAX], predicted[FORMAT_MAX];
+        const Outcome *o = &r->run.outcome;
+
+        run_detail(&r->run, "%.*s: gave back %s of %s in %s, thread held %s%s%s", (int)sizeof(t->allocator) - 1,
+                   t->allocator[0] ? t->allocator : "malloc",
+                   o->released_bytes > 0 ? format_bytes(released, o->released_bytes) : "nothing",
+                   format_bytes(before, t->rss_before_bytes), run_span(took, t->duration_usec),
+                   run_span(held, t->stop_usec), t->predicted ? ", predicted " : "",
+                   t->predicted ? format_bytes(predicted, t->predicted_bytes) : "");
+}
+
+static void take_trim(ReclaimRun *r, const ProbeTrim *t) {
+        Outcome *o = &r->run.outcome;
+
+        o->before_bytes = t->rss_before_bytes;
+        o->after_bytes = t->rss_after_bytes;
+        o->released_bytes =
+                t->rss_before_bytes > t->rss_after_bytes ? t->rss_before_bytes - t->rss_after_bytes : 0;
+        o->duration_usec = t->duration_usec;
+        describe_trim(r, t);
+}
+
+static void on_reply(void *userdata, const ProbeReply *reply, int fd, int error) {
+        Question *q = userdata;
+        ReclaimRun *r = q->asker;
+        OutcomeResult result;
+
+        fd_close(fd); /* this request has no descriptor in its answer */
+        free(q);
+        if (!r)
+                return;
+        r->question = NULL;
+        if (!reply) {
+                run_detail(&r->run, "%s (%s)", error == -ECANCELED ? "plateau-probe was dismissed in mid-request"
+                                                                   : "plateau-probe failed in mid-request",
+                           strerror(-error));
+                run_end(&r->run, error == -ECANCELED ? OUTCOME_CANCELLED : OUTCOME_ERROR);
+                return;
+        }
+        result = reply->result < _PROBE_RESULT_MAX ? outcome_of[reply->result] : OUTCOME_ERROR;
+        r->run.outcome.stop_usec = reply->trim.stop_usec; /* also of looks that ended in a refusal */
+        if (reply->result == PROBE_OK) {
+                take_trim(r, &reply->trim);
+                if (r->run.outcome.released_bytes == 0)
+                        result = OUTCOME_PARTIAL;
+        } else
+                run_detail(&r->run, "%s", reply->detail[0] ? reply->detail : probe_result_text(reply->result));
+        run_end(&r->run, result);
+}
+
+/* Return: 0: asked; -EBUSY; other negative errno. */
+static int ask(ReclaimRun *r) {
+        Question *q = malloc(sizeof(*q));
+        int error;
+
+        if (!q)
+                return -ENOMEM;
+        *q = (Question){.asker = r};
+        error = probe_client_send(r->probe, &r->request, on_reply, q);
+        if (error < 0) {
+                free(q);
+                return error;
+        }
+        r->question = q;
+        return 0;
+}
+
+static int on_retry(sd_event_source *source, uint64_t usec _unused_, void *userdata) {
+        ReclaimRun *r = userdata;
+        int error = ask(r);
+
+        if (error == -EBUSY) {
+                if (run_elapsed_usec(&r->run) < r->request.find_timeout_msec * USEC_PER_MSEC) {
+                        error = sd_event_source_set_time_relative(source, BUSY_RETRY_USEC);
+                        return error < 0 ? error : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+                }
+                run_detail(&r->run, "plateau-probe is busy with an earlier request");
+                run_end(&r->run, OUTCOME_REFUSED);
+        } else if (error < 0) {
+                run_detail(&r->run, "plateau-probe cannot be asked: %s", strerror(-error));
+                run_end(&r->run, OUTCOME_ERROR);
+        }
+        return 0;
+}
+
+static int on_deadline(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+        ReclaimRun *r = userdata;
+        char span[RUN_SPAN_MAX];
+
+        run_detail(&r->run, "plateau-probe did not answer within %s; a call that has begun ends by itself",
+                   run_span(span, run_elapsed_usec(&r->run)));
+        run_end(&r->run, OUTCOME_TIMEOUT);
+        return 0;
+}
+
+/* MAP_FIXED_NOREPLACE, which the probe's first call needs, is of Linux 4.17. Before that the flag is not known and the
+ * mapping goes elsewhere: the probe notices, but we need not try. */
+static int check_kernel(char *why, size_t why_size) {
+        unsigned major = 0, minor = 0;
+        struct utsname u;
+
+        if (uname(&u) < 0)
+                return run_why(-errno, why, why_size, "uname: %s", strerror(errno));
+#ifndef __x86_64__
+        return run_why(-EOPNOTSUPP, why, why_size, "reclaim works on x86_64 only, this is %s", u.machine);
+#endif
+        if (sscanf(u.release, "%u.%u", &major, &minor) == 2 && (major < 4 || (major == 4 && minor < 17)))
+                return run_why(-EOPNOTSUPP, why, why_size, "reclaim needs Linux 4.17, this is %s", u.release);
+        return 0;
+}
+
+static int check(const ActionContext *c, char *why, size_t why_size) {
+        if (!c->probe)
+                return run_why(-EOPNOTSUPP, why, why_size, "plateau-probe does not run");
+        if (probe_client_dead(c->probe))
+                return run_why(-EPIPE, why, why_size, "plateau-probe has died");
+        if (c->target->pid > 0 && c->target->pid == probe_client_pid(c->probe))
+                return run_why(-EINVAL, why, why_size, "the target is plateau-probe itself");
+        int r = run_check_target(c, why, why_size);
+        return r < 0 ? r : check_kernel(why, why_size);
+}
+
+static uint32_t to_msec(uint64_t usec) {
+        return (uint32_t)min_of(usec / USEC_PER_MSEC, (uint64_t)UINT32_MAX);
+}
+
+static int start(const ActionContext *c, const Decision *d _unused_, ActionDoneFn done, void *userdata,
+                 ActionRun **ret) {
+        const ActionOptions *o = c->options;
+        ReclaimRun *r;
+        int error;
+
+        if (!c->probe)
+                return -EOPNOTSUPP;
+        if (!target_is_same(c->target))
+                return -ESRCH;
+        r = calloc(1, sizeof(*r));
+        if (!r)
+                return -ENOMEM;
+        run_init(&r->run, c, RUNG_RECLAIM, "malloc_trim", done, userdata, release);
+        r->probe = c->probe;
+        r->request = (ProbeRequest){
+                .op = PROBE_OP_TRIM,
+                .pid = c->target->pid,
+                .start_ticks = c->target->start_ticks,
+                .find_timeout_msec = to_msec(o->reclaim_find_timeout_usec),
+                .finish_timeout_msec = to_msec(o->reclaim_finish_timeout_usec),
+                .flags = o->allow_seccomp ? PROBE_FLAG_ALLOW_SECCOMP : 0,
+        };
+        error = run_timer(&r->run, &r->deadline,
+                          (r->request.find_timeout_msec + (uint64_t)r->request.finish_timeout_msec) * USEC_PER_MSEC +
+                                  ANSWER_SLACK_USEC,
+                          on_deadline);
+        if (error >= 0) {
+                error = ask(r);
+                if (error == -EBUSY)
+                        error = run_timer(&r->run, &r->retry, BUSY_RETRY_USEC, on_retry);
+        }
+        if (error < 0) {
+                run_free(&r->run);
+                return error;
+        }
+        *ret = &r->run;
+        return 0;
+}
+
+const Action action_reclaim = {
+        .name = "reclaim",
+        .rung = RUNG_RECLAIM,
+        .check = check,
+        .start = start,
+        .cancel = run_cancel,
+};
