@@ -367,7 +367,7 @@ static const ArgOption options[] = {
         {"interval", 'i', ARG_DURATION, "TIME", offsetof(WatchArgs, interval_usec), 50 * USEC_PER_MSEC, USEC_PER_HOUR,
          "Between two samples. Default: 1s."},
         {"window", 'w', ARG_DURATION, "TIME", offsetof(WatchArgs, window_usec), USEC_PER_SEC, 30 * USEC_PER_DAY,
-         "How far back the forecast looks. Default: 10m. The first forecast comes after a quarter of it, at most 30 s."},
+         "How far back the forecast looks. Default: 10m. The first one comes after a quarter of it, at most 30 s."},
         {"count", 'n', ARG_COUNT, "N", offsetof(WatchArgs, count), 1, 0, "End after so many samples."},
         {"plain", 'p', ARG_FLAG, NULL, offsetof(WatchArgs, plain), 0, 0,
          "Lines instead of the live screen, also on a terminal."},

@@ -125,9 +125,10 @@ static void explain(int fd, Answer *a) {
 }
 
 static void handle_hello(const ProbeRequest *req _unused_, Answer *a) {
-        capng_get_caps_process();
+        bool can = capng_get_caps_process() == 0 && capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_PTRACE);
+
         a->reply.hello = (ProbeHello){
-                .cap_effective = capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_PTRACE) ? 1ULL << CAP_SYS_PTRACE : 0,
+                .cap_effective = can ? 1ULL << CAP_SYS_PTRACE : 0,
                 .uid = geteuid(),
                 .pid = (uint32_t)getpid(),
         };

@@ -107,12 +107,13 @@ static uint64_t latest(const Line *l, double room) {
                        - (l->now - l->sums.mean_x));
 }
 
-static TrendState state_of(const TrendFit *f, double room_now) {
+/* @below: the newest sample has fallen off the line, so that growth is in doubt until the next few tell. */
+static TrendState state_of(const TrendFit *f, double room_now, bool below) {
         /* Without a limit growth is measured against what is there: does it double within the time? */
         double negligible = (f->limit_bytes > 0 ? room_now : fabs(f->level_bytes)) / NEGLIGIBLE_SECONDS;
 
         if (f->slope_lo_bytes_per_s > 0)
-                return f->slope_bytes_per_s > negligible ? TREND_GROWING : TREND_FLAT;
+                return f->slope_bytes_per_s > negligible && !below ? TREND_GROWING : TREND_FLAT;
         if (f->slope_hi_bytes_per_s < 0)
                 return -f->slope_bytes_per_s > fabs(f->level_bytes) / NEGLIGIBLE_SECONDS ? TREND_SHRINKING : TREND_FLAT;
         return TREND_FLAT;
@@ -144,7 +145,8 @@ static void fill_line(const Trend *t, const TrendPoint *open, Line *l, TrendFit 
         f->slope_hi_bytes_per_s = l->slope + half;
         f->residual_bytes = sqrt(r.weighted2 / l->sums.weight);
         f->r2_ratio = l->sums.syy > 0 ? fmin(fmax(1 - r.weighted2 / l->sums.syy, 0), 1) : 0;
-        f->state = state_of(f, (double)f->limit_bytes - f->level_bytes);
+        f->state = state_of(f, (double)f->limit_bytes - f->level_bytes,
+                            window_departure(t, t->last_usec, (double)t->last_bytes) < 0);
 }
 
 /* A bend was proven by the points that left the old line: nobody waits for a full window's worth of new ones. */

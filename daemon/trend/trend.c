@@ -55,8 +55,7 @@ static double mean_absolute_residual(const Trend *t) {
         return sum / t->n;
 }
 
-/* How far a point is off the line, if that is too far to belong to it; 0 if it belongs, or nothing can be said yet. */
-static double departure(const Trend *t, uint64_t time_usec, double bytes) {
+double window_departure(const Trend *t, uint64_t time_usec, double bytes) {
         double line, e;
 
         if (t->n < t->options.min_samples)
@@ -95,7 +94,7 @@ static bool is_new_ground(const Trend *t, uint64_t time_usec, double bytes, doub
 static TrendReset judge_departure(const Trend *t, uint64_t time_usec, double bytes) {
         const TrendPoint *first = &t->pending[0], *last = window_at(t, t->n - 1);
         double slope = t->sums.sxx > 0 ? t->sums.sxy / t->sums.sxx : 0;
-        double e = departure(t, time_usec, bytes);
+        double e = window_departure(t, time_usec, bytes);
         double jump = first->bytes - window_line(t, first->time_usec);
         double went_on = bytes - first->bytes - slope * (double)(time_usec - first->time_usec) / USEC_PER_SEC;
 
@@ -140,7 +139,7 @@ static bool pending_side(const Trend *t) {
 
 /* A full bucket becomes a point: of the window, or pending while it looks as if the line had been left. */
 static TrendReset place_point(Trend *t, const TrendPoint *p, uint64_t time_usec, double bytes) {
-        double e = departure(t, p->time_usec, p->bytes);
+        double e = window_departure(t, p->time_usec, p->bytes);
         TrendReset why;
 
         if (e == 0 || (t->n_pending > 0 && pending_side(t) != (e > 0))) {
@@ -203,7 +202,7 @@ bool window_open_point(const Trend *t, TrendPoint *ret) {
         if (t->bucket_n == 0 || t->n_pending > 0)
                 return false;
         *ret = bucket_point(t, t->n > 0 ? window_at(t, t->n - 1)->weight : width);
-        return departure(t, ret->time_usec, ret->bytes) == 0;
+        return window_departure(t, ret->time_usec, ret->bytes) == 0;
 }
 
 /* Return: the reset that the time or the limit of a sample demands; -EALREADY for a sample that says nothing new. */

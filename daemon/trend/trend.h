@@ -77,7 +77,7 @@ typedef struct Trend {
 
 typedef enum TrendState {
         TREND_WAIT,     /* too few samples or too short a span: no figure below is valid but n and span_usec */
-        TREND_FLAT,     /* the slope's interval contains zero, or growth is negligible against the limit */
+        TREND_FLAT,     /* the slope may be zero, growth is negligible against the limit, or it just broke off */
         TREND_GROWING,  /* slope > 0 beyond doubt */
         TREND_SHRINKING,
         _TREND_STATE_MAX,

@@ -36,5 +36,9 @@ void window_clear(Trend *t);
 /* window_line() - the line through the ring at @time_usec. Shape: at least two points. */
 double window_line(const Trend *t, uint64_t time_usec);
 
+/* window_departure() - how far a point is off the line of the ring, if too far to belong to it; 0 if it belongs, or
+ * nothing can be said yet. */
+double window_departure(const Trend *t, uint64_t time_usec, double bytes);
+
 /* window_open_point() - the bucket being filled, as a point. Return: false when there is none or it is off the line. */
 bool window_open_point(const Trend *t, TrendPoint *ret);
