@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""plateau-probe spoken to directly (daemon/probe/proto.h), and the target factory (tests/targets/mkleak.h)."""
+import os
+import signal
+import socket
+import struct
+import subprocess
+
+from lib import DEADLINE_S, wait_until
+
+REQUEST = struct.Struct('<IIIIiIQII')
+REPLY = struct.Struct('<6I192s')
+TRIM = struct.Struct('<6QIiIIQ32s')
+MAGIC, VERSION = 0x31747250, 1
+HELLO, SMAPS, CGROUP_DIR, TRIM_OP = 1, 2, 3, 4
+RESULTS = ['ok', 'gone', 'access', 'traced', 'zombie', 'stopped', 'foreign_abi', 'shadow_stack', 'seccomp', 'no_libc',
+           'other_malloc', 'raw_threads', 'no_safe_thread', 'no_memory', 'in_flight', 'timeout', 'protocol', 'unsupported',
+           'internal']
+THREAD = [None, 'borrowed', 'own']
+SCRATCH_LOW32 = '50726000-' # what a scratch mapping's address ends in (daemon/probe/inject/scratch.h)
+
+
+def start_ticks(pid):
+    with open(f'/proc/{pid}/stat', 'rb') as f:
+        text = f.read()
+    return int(text[text.rindex(b')') + 1:].split()[19])
+
+
+class Probe:
+    def __init__(self, path, **kwargs):
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        fd = theirs.fileno()
+        self.process = subprocess.Popen([path], close_fds=False, preexec_fn=lambda: os.dup2(fd, 3), **kwargs)
+        theirs.close()
+        self.socket = ours
+        self.socket.settimeout(DEADLINE_S)
+        self.seq = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+        self.process.wait(DEADLINE_S)
+
+    def send(self, op, pid, ticks=None, flags=0, find_ms=5000, finish_ms=20000):
+        self.seq += 1
+        ticks = start_ticks(pid) if ticks is None else ticks
+        self.socket.send(REQUEST.pack(MAGIC, VERSION, op, self.seq, pid, flags, ticks, find_ms, finish_ms))
+
+    def receive(self):
+        data = self.socket.recv(4096)
+        assert data, 'the probe closed its socket'
+        _, _, op, seq, result, _, detail = REPLY.unpack_from(data)
+        assert seq == self.seq, (seq, self.seq)
+        reply = {'result': RESULTS[result], 'detail': detail.split(b'\0')[0].decode(), 'op': op}
+        if op == TRIM_OP:
+            names = ('before', 'after', 'stop_usec', 'stop_max_usec', 'duration_usec', 'total_usec', 'thread', 'tid',
+                     'declined', 'predicted', 'predicted_bytes', 'allocator')
+            reply.update(zip(names, TRIM.unpack_from(data, REPLY.size)))
+            reply['thread'] = THREAD[reply['thread']]
+            reply['allocator'] = reply['allocator'].split(b'\0')[0].decode()
+        elif op == SMAPS:
+            reply['rss_bytes'], reply['pss_bytes'] = struct.unpack_from('<QQ', data, REPLY.size + 8)
+        return reply
+
+    def trim(self, pid, **kwargs):
+        self.send(TRIM_OP, pid, **kwargs)
+        return self.receive()
+
+    def kill(self, child_too):
+        """SIGKILL to the probe, and to the worker that is in mid-call."""
+        if child_too:
+            for tid in children(self.process.pid):
+                try:
+                    os.kill(tid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+        self.process.kill()
+        self.process.wait(DEADLINE_S)
+
+
+def children(pid):
+    try:
+        with open(f'/proc/{pid}/task/{pid}/children', encoding='ascii') as f:
+            return [int(word) for word in f.read().split()]
+    except OSError:
+        return []
+
+
+class Target:
+    """A mkleak target: Target(path, 'fragment', 'size_mib=16')."""
+
+    def __init__(self, path, *args, **kwargs):
+        self.process = subprocess.Popen([path, *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, **kwargs)
+        self.pid = self.process.pid
+        self.ready = self.process.stdout.readline()
+        assert self.ready.startswith('ready '), self.ready
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind:
+            self.process.kill()
+        self.process.stdin.close()
+        status = self.process.wait(DEADLINE_S)
+        self.process.stdout.close()
+        if not kind:
+            assert status == 0, f'{self.process.args} ended with {status}'
+
+    def ask(self, letter):
+        self.process.stdin.write(letter)
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        return dict(word.split('=', 1) for word in line.split() if '=' in word)
+
+    def scratch_maps(self):
+        with open(f'/proc/{self.pid}/maps', encoding='utf-8', errors='replace') as f:
+            return [line for line in f if SCRATCH_LOW32 in line.split()[0] + '-' and line.split('-')[0].endswith('50726000')]
+
+
+def wait_for_no_children(probe):
+    wait_until('the worker has ended', lambda: not children(probe.process.pid))

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""malloc_trim called in live processes: what it gives, what the target notices (nothing), who may die (anybody)."""
+import os
+import random
+import signal
+import subprocess
+import sys
+
+from lib import Skip, run_tests, wait_until
+from probelib import CGROUP_DIR, HELLO, SMAPS, Probe, Target, start_ticks, wait_for_no_children
+
+PROBE, MKLEAK, MKLEAK_STATIC = sys.argv[1:4]
+MIB = 1 << 20
+
+
+def undisturbed(target, wakes=True):
+    """The target's own checks: registers, FPU, mask, errno, results of its calls, and no EINTR."""
+    if wakes:
+        assert target.ask('w')['ok'] == '1'
+    status = target.ask('?')
+    assert status['ok'] == '1' and status['bad'] == '0' and status['eintr'] == '0', status
+    return status
+
+
+def trim(target, want='ok', **kwargs):
+    with Probe(PROBE) as probe:
+        reply = probe.trim(target.pid, **kwargs)
+    assert reply['result'] == want, reply
+    return reply
+
+
+def test_single_threaded():
+    """a single-threaded process does it itself, gets the memory back, and stays single-threaded"""
+    with Target(MKLEAK, 'fragment', 'size_mib=64') as t:
+        r = trim(t)
+        assert r['thread'] == 'borrowed' and r['tid'] == t.pid and r['allocator'].startswith('glibc 2.'), r
+        assert r['before'] - r['after'] > 40 * MIB, r
+        assert len(os.listdir(f'/proc/{t.pid}/task')) == 1
+        assert not t.scratch_maps()
+        undisturbed(t)
+
+
+def test_multi_threaded():
+    """a threaded process does it on a thread of its own, all arenas included"""
+    with Target(MKLEAK, 'fragment-threads', 'size_mib=64', 'threads=4') as t:
+        n = len(os.listdir(f'/proc/{t.pid}/task'))
+        r = trim(t)
+        assert r['thread'] == 'own' and r['before'] - r['after'] > 40 * MIB, r
+        assert len(os.listdir(f'/proc/{t.pid}/task')) == n
+        assert not t.scratch_maps()
+        undisturbed(t)
+
+
+def test_nothing_is_noticed():
+    """every kind of blocking call goes on; registers, FPU, mask, errno and alternate stack are as before"""
+    for name in ('epoll-eintr', 'fpu', 'errno-keeper', 'mask-keeper', 'sigaltstack', 'ticker'):
+        with Target(MKLEAK, name) as t:
+            for _ in range(5):
+                trim(t)
+            undisturbed(t)
+
+
+def test_allocating_and_forking():
+    """threads that allocate or fork without pause neither hang nor break"""
+    for name in ('allocator-hot', 'fork-hot'):
+        with Target(MKLEAK, name) as t:
+            for _ in range(10):
+                trim(t)
+            undisturbed(t, wakes=False)
+
+
+def test_no_safe_thread():
+    """no proven safe point: declined, with the reason"""
+    cases = ((('single-hot',), 'no thread stayed blocked'), (('sigaltstack', 'where=handler'), 'signal handler'),
+             (('deep-stack', 'room_bytes=1024'), 'no room'))
+    for args, why in cases:
+        with Target(MKLEAK, *args) as t:
+            r = trim(t, 'no_safe_thread', find_ms=300)
+            assert why in r['detail'], r
+            undisturbed(t, wakes=False)
+
+
+def test_refusals():
+    """stopped, traced, ended, replaced, static: refused with a reason, before anything is touched"""
+    with Target(MKLEAK, 'steady') as t:
+        trim(t, 'gone', ticks=start_ticks(t.pid) + 1)
+        os.kill(t.pid, signal.SIGSTOP)
+        wait_until('stopped', lambda: ' T ' in open(f'/proc/{t.pid}/stat', encoding='ascii').read())
+        trim(t, 'stopped')
+        os.kill(t.pid, signal.SIGCONT)
+        trim(t)
+    with Target(MKLEAK, 'steady') as t, Probe(PROBE) as probe:
+        t.process.kill()
+        wait_until('ended', lambda: ' Z ' in open(f'/proc/{t.pid}/stat', encoding='ascii').read())
+        r = probe.trim(t.pid)
+        assert r['result'] == 'zombie', r
+        t.process.wait()
+        t.process.returncode = 0 # killed on purpose
+        assert probe.trim(t.pid, ticks=1)['result'] == 'gone'
+
+
+def test_static():
+    """a static binary has no libc to be found"""
+    if not os.path.exists(MKLEAK_STATIC):
+        raise Skip('no static libc: mkleak-static was not built')
+    with Target(MKLEAK_STATIC, 'steady') as t:
+        trim(t, 'no_libc')
+        undisturbed(t)
+
+
+def test_other_malloc():
+    """another malloc in charge: refused, by the name of its library"""
+    ran = 0
+    for lib in ('libjemalloc.so.2', 'libtcmalloc_minimal.so.4', 'libmimalloc.so.2.0', 'libmimalloc.so.2'):
+        path = f'/usr/lib/x86_64-linux-gnu/{lib}'
+        if not os.path.exists(path):
+            continue
+        ran += 1
+        with Target(MKLEAK, 'steady', env={**os.environ, 'LD_PRELOAD': path}) as t:
+            r = trim(t, 'other_malloc')
+            assert lib.split('.so')[0] in r['detail'], r
+    if not ran:
+        raise Skip('neither jemalloc, tcmalloc nor mimalloc is installed')
+
+
+def test_seccomp():
+    """a seccomp filter: refused unless allowed"""
+    code = ('import ctypes,struct,sys;libc=ctypes.CDLL(None);libc.prctl(38,1,0,0,0);'
+            'f=ctypes.create_string_buffer(struct.pack("HBBI",6,0,0,0x7fff0000));'
+            'p=ctypes.create_string_buffer(struct.pack("HxxxxxxQ",1,ctypes.addressof(f)));'
+            'assert libc.prctl(22,2,ctypes.byref(p),0,0)==0;print("ready",flush=True);sys.stdin.read()')
+    with subprocess.Popen(['/usr/bin/python3', '-c', code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as p:
+        assert p.stdout.readline() == b'ready\n'
+        with Probe(PROBE) as probe:
+            assert probe.trim(p.pid)['result'] == 'seccomp'
+            r = probe.trim(p.pid, flags=1)
+            assert r['result'] == 'ok', r
+        p.stdin.close()
+        assert p.wait() == 0
+
+
+def test_killed_at_any_instant():
+    """SIGKILL of the probe, its worker or both at random instants: the target lives, the next run cleans up"""
+    rnd = random.Random(6938)
+    for name in ('fragment-threads', 'epoll-eintr', 'fpu', 'errno-keeper', 'mask-keeper', 'allocator-hot'):
+        with Target(MKLEAK, name) as t:
+            for i in range(25):
+                with Probe(PROBE) as probe:
+                    probe.send(4, t.pid)
+                    # not a wait for anything: the instant of death is what is drawn at random
+                    signal.sigtimedwait([signal.SIGCHLD], rnd.random() * 0.03)
+                    probe.kill(child_too=i % 2 == 0)
+            # a worker that outlived its probe may still be at it
+            wait_until('the last call is over', lambda: trim_result(t) == 'ok')
+            assert not t.scratch_maps(), t.scratch_maps()
+            undisturbed(t, wakes=name != 'allocator-hot')
+
+
+def trim_result(target):
+    with Probe(PROBE) as probe:
+        result = probe.trim(target.pid)['result']
+    assert result in ('ok', 'in_flight'), result
+    return result
+
+
+def test_target_killed():
+    """the target dies at any instant: the probe says so and serves on"""
+    rnd = random.Random(1)
+    with Probe(PROBE) as probe:
+        for _ in range(15):
+            t = Target(MKLEAK, 'fragment-threads', 'size_mib=32')
+            probe.send(4, t.pid)
+            signal.sigtimedwait([signal.SIGCHLD], rnd.random() * 0.03)
+            t.process.kill()
+            r = probe.receive()
+            assert r['result'] in ('ok', 'gone', 'zombie', 'no_safe_thread', 'access'), r
+            t.process.wait()
+            t.process.stdin.close()
+            t.process.stdout.close()
+        wait_for_no_children(probe)
+
+
+def test_one_call_at_a_time():
+    """two probes on one target: one does it, the other says in_flight; none is lost"""
+    with Target(MKLEAK, 'fragment-threads', 'size_mib=64') as t, Probe(PROBE) as a, Probe(PROBE) as b:
+        for _ in range(5):
+            a.send(4, t.pid)
+            b.send(4, t.pid)
+            got = sorted((a.receive()['result'], b.receive()['result']))
+            assert got in (['in_flight', 'ok'], ['ok', 'ok']), got
+        undisturbed(t)
+
+
+def test_reads():
+    """smaps_rollup with its cost, and a descriptor of the target's cgroup directory"""
+    with Target(MKLEAK, 'steady', 'size_mib=16') as t, Probe(PROBE) as probe:
+        probe.send(SMAPS, t.pid)
+        r = probe.receive()
+        assert r['result'] == 'ok' and r['rss_bytes'] > 16 * MIB and r['pss_bytes'] > 16 * MIB, r
+        probe.send(CGROUP_DIR, t.pid)
+        assert probe.receive()['result'] in ('ok', 'gone')
+        probe.send(HELLO, os.getpid())
+        assert probe.receive()['result'] == 'ok'
+
+
+def test_garbage_is_refused():
+    """messages of another size, version or number are answered by a protocol error"""
+    with Probe(PROBE) as probe:
+        for message in (b'x', b'x' * 40, b'x' * 5000):
+            probe.socket.send(message)
+            data = probe.socket.recv(4096)
+            assert data[16:20] == (16).to_bytes(4, 'little'), data[:24]
+
+
+def test_privileges():
+    """the probe keeps at most CAP_SYS_PTRACE, has a seccomp filter and no new privileges"""
+    with Probe(PROBE) as probe:
+        probe.send(HELLO, os.getpid())
+        probe.receive()
+        with open(f'/proc/{probe.process.pid}/status', encoding='ascii') as f:
+            status = dict(line.rstrip('\n').split(':\t', 1) for line in f if ':\t' in line)
+        for key in ('CapEff', 'CapPrm', 'CapInh', 'CapAmb'):
+            assert int(status[key], 16) & ~(1 << 19) == 0, (key, status[key])
+        assert status['Seccomp'].strip() == '2' and status['NoNewPrivs'].strip() == '1', status
+
+
+if __name__ == '__main__':
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
+    run_tests([test_single_threaded, test_multi_threaded, test_nothing_is_noticed, test_allocating_and_forking,
+               test_no_safe_thread, test_refusals, test_static, test_other_malloc, test_seccomp, test_killed_at_any_instant,
+               test_target_killed, test_one_call_at_a_time, test_reads, test_garbage_is_refused, test_privileges])
