@@ -231,6 +231,11 @@ int probe_client_send(ProbeClient *c, const ProbeRequest *req, ProbeReplyFn fn, 
         return 0;
 }
 
+void probe_client_abandon(ProbeClient *c, const void *userdata) {
+        if (c->busy && c->userdata == userdata)
+                c->fn = NULL;
+}
+
 int probe_client_call(ProbeClient *c, const ProbeRequest *req, ProbeReply *ret, int *ret_fd, uint64_t timeout_usec) {
         uint64_t deadline = now_mono_usec() + timeout_usec;
         int passed = -1, r = probe_client_send(c, req, NULL, NULL);

@@ -34,6 +34,10 @@ pid_t probe_client_pid(const ProbeClient *c);
 /* probe_client_send() - magic, version and seq are filled in. Return: 0; -EBUSY: one is in flight; -EPIPE: it died. */
 int probe_client_send(ProbeClient *c, const ProbeRequest *req, ProbeReplyFn fn, void *userdata) _must_check_;
 
+/* probe_client_abandon() - the one who sent with @userdata is going away: its callback is not called any more. The
+ * request itself stays in flight until the probe answers. */
+void probe_client_abandon(ProbeClient *c, const void *userdata);
+
 /* probe_client_call() - send and wait. @ret_fd may be NULL. Return: 0 (look at ret->result), -ETIMEDOUT, -EPIPE ... */
 int probe_client_call(ProbeClient *c, const ProbeRequest *req, ProbeReply *ret, int *ret_fd,
                       uint64_t timeout_usec) _must_check_;

@@ -1,0 +1,532 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "watch.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "actions.h"
+#include "util/format.h"
+
+#define SMAPS_INTERVAL_MIN_USEC (10 * USEC_PER_SEC)  /* however cheap it is */
+#define SMAPS_RETRY_USEC (60 * USEC_PER_SEC)         /* after a refusal */
+#define SMAPS_COST_PER_GIB_USEC 2500                 /* before it was measured here: 2.3 ms at 1 GiB, 9.7 ms at 4 GiB */
+#define CHECK_INTERVAL_USEC (30 * USEC_PER_SEC)      /* between two looks whether an action could work */
+#define CGROUP_DIR_RETRY_USEC (60 * USEC_PER_SEC)
+
+struct Watch {
+        WatchHost *host;
+        Target target;
+        bool present;
+        sd_event_source *end_io; /* the process' end, at once */
+
+        bool sample_known;
+        Sample sample;
+        Trend trend;
+        TrendFit fit;
+        Policy policy;
+        Decision decisions[_RUNG_MAX];
+        TargetCounters counters;
+
+        SmapsRollup smaps;
+        uint64_t smaps_next_usec;
+        uint64_t smaps_rss_bytes; /* RSS when its cost was measured */
+        bool smaps_pending, cgroup_pending;
+        uint64_t cgroup_next_usec;
+        uint64_t generation; /* counts processes, so that a late answer about an earlier one is known */
+        uint64_t asked_generation;
+
+        uint64_t alert_since_real_usec;
+        const Action *action;
+        ActionRun *run;
+        Decision run_decision;
+        bool outcome_known[_RUNG_MAX];
+        Outcome outcome[_RUNG_MAX];
+        uint64_t outcome_real_usec[_RUNG_MAX];
+
+        uint64_t check_next_usec;
+        bool can[_RUNG_MAX];
+        char cannot[_RUNG_MAX][160];
+        Buf evidence; /* reused */
+};
+
+#define NAME(w) ((w)->target.spec.name)
+
+const TargetSpec *watch_spec(const Watch *w) {
+        return &w->target.spec;
+}
+
+bool watch_is_present(const Watch *w) {
+        return w->present;
+}
+
+/* ---- events of the process ---- */
+
+static int on_end(sd_event_source *s, int fd _unused_, uint32_t revents _unused_, void *userdata) {
+        Watch *w = userdata;
+
+        sd_event_source_set_enabled(s, SD_EVENT_OFF); /* a pidfd stays readable */
+        w->host->wake(w->host->userdata);
+        return 0;
+}
+
+static void drop_end_source(Watch *w) {
+        if (w->end_io)
+                w->end_io = sd_event_source_disable_unref(w->end_io);
+}
+
+/* epoll takes a descriptor once, and an action may watch the target's own: so a duplicate. */
+static void watch_for_end(Watch *w) {
+        int fd;
+
+        drop_end_source(w);
+        if (w->target.pid_fd < 0)
+                return; /* before Linux 5.3: noticed by the next tick */
+        fd = fcntl(w->target.pid_fd, F_DUPFD_CLOEXEC, 0);
+        if (fd < 0)
+                return;
+        if (sd_event_add_io(w->host->event, &w->end_io, fd, EPOLLIN, on_end, w) < 0) {
+                fd_close(fd);
+                return;
+        }
+        sd_event_source_set_io_fd_own(w->end_io, true);
+        sd_event_source_set_description(w->end_io, "target-end");
+}
+
+static void log_event_of(const Watch *w, TargetEvent e) {
+        const Target *t = &w->target;
+
+        if (e == TARGET_EVENT_ABSENT)
+                log_event(LOG_NOTICE, "target.absent", LOG_FIELDS(LF_S("target", NAME(w))), "%s: not there yet: %s",
+                          NAME(w), target_absent_reason(t));
+        else if (e == TARGET_EVENT_ENDED)
+                log_event(LOG_NOTICE, "target.ended", LOG_FIELDS(LF_S("target", NAME(w))), "%s: the process ended",
+                          NAME(w));
+        else {
+                char event[32];
+
+                snprintf(event, sizeof(event), "target.%s", target_event_name(e));
+                log_event(LOG_NOTICE, event,
+                          LOG_FIELDS(LF_S("target", NAME(w)), LF_U("pid", t->pid), LF_S("comm", t->comm),
+                                     LF_U("uid", t->uid)),
+                          "%s: %s, pid %d (%s)", NAME(w), target_event_name(e), t->pid, t->comm);
+        }
+}
+
+static void tell_alert(Watch *w, const Decision *d);
+
+/* Another process, or none: what was measured of the last one says nothing any more. */
+static void forget_process(Watch *w, uint64_t now_usec, TrendReset why) {
+        w->generation++;
+        w->sample_known = false;
+        w->smaps = SMAPS_ROLLUP_NULL;
+        w->smaps_next_usec = w->cgroup_next_usec = w->check_next_usec = 0;
+        trend_reset(&w->trend, now_usec, why);
+        w->counters.trend_resets_total[why]++;
+        trend_fit(&w->trend, &w->fit);
+        memset(w->decisions, 0, sizeof(w->decisions));
+        for (Rung r = 0; r < _RUNG_MAX; r++)
+                w->decisions[r] = (Decision){.rung = r, .verb = VERB_NONE, .reason = REASON_BELOW};
+}
+
+static void on_target_event(Watch *w, TargetEvent e, uint64_t now_usec) {
+        bool present = e == TARGET_EVENT_STARTED || e == TARGET_EVENT_RESTARTED || e == TARGET_EVENT_EXECED;
+        Decision resolve;
+
+        log_event_of(w, e);
+        if (e == TARGET_EVENT_RESTARTED)
+                w->counters.restarts_total++;
+        if (e == TARGET_EVENT_EXECED)
+                w->counters.execs_total++;
+        if (e == TARGET_EVENT_ABSENT)
+                return;
+        /* the View still shows the old figures when its alert is resolved */
+        if (policy_target_changed(&w->policy, now_usec, present, &resolve))
+                tell_alert(w, &resolve);
+        w->present = present;
+        forget_process(w, now_usec, e == TARGET_EVENT_STARTED ? TREND_RESET_START : TREND_RESET_RESTART);
+        if (present)
+                watch_for_end(w);
+        else
+                drop_end_source(w);
+}
+
+/* ---- what only the probe may read ---- */
+
+static void on_smaps(void *userdata, const ProbeReply *r, int fd _unused_, int error) {
+        Watch *w = userdata;
+        uint64_t now = now_boot_usec();
+
+        w->smaps_pending = false;
+        if (error < 0 || w->asked_generation != w->generation) {
+                w->smaps_next_usec = now + SMAPS_INTERVAL_MIN_USEC;
+                return;
+        }
+        if (r->result != PROBE_OK) {
+                if (w->counters.smaps_failed_total++ == 0)
+                        log_event(LOG_INFO, "smaps.denied",
+                                  LOG_FIELDS(LF_S("target", NAME(w)), LF_S("reason", probe_result_name(r->result))),
+                                  "%s: PSS and USS are not known: %s%s%s", NAME(w), probe_result_text(r->result),
+                                  r->detail[0] ? ": " : "", r->detail);
+                w->smaps_next_usec = now + SMAPS_RETRY_USEC;
+                return;
+        }
+        w->counters.smaps_total++;
+        w->smaps = r->smaps;
+        w->smaps.time_usec = now;
+        w->smaps_rss_bytes = w->sample.rss_bytes;
+        /* a read that cost c may come again after c / budget */
+        w->smaps_next_usec = now + max_of((uint64_t)((double)r->smaps.cost_usec /
+                                                     w->host->settings->sample.smaps_budget_ratio),
+                                          (uint64_t)SMAPS_INTERVAL_MIN_USEC);
+}
+
+static uint64_t predicted_smaps_cost(const Watch *w) {
+        if (w->smaps.time_usec && w->smaps_rss_bytes)
+                return (uint64_t)((double)w->smaps.cost_usec * (double)w->sample.rss_bytes / (double)w->smaps_rss_bytes);
+        return (uint64_t)((double)w->sample.rss_bytes / (1 << 30) * SMAPS_COST_PER_GIB_USEC);
+}
+
+static bool probe_is_free(const Watch *w) {
+        return w->host->probe && !probe_client_dead(w->host->probe) && !probe_client_busy(w->host->probe);
+}
+
+static int ask_probe(Watch *w, ProbeOp op, ProbeReplyFn fn) {
+        ProbeRequest req = {.op = op, .pid = w->target.pid, .start_ticks = w->target.start_ticks};
+
+        w->asked_generation = w->generation;
+        return probe_client_send(w->host->probe, &req, fn, w);
+}
+
+static void maybe_read_smaps(Watch *w, uint64_t now_usec) {
+        const SampleOptions *o = &w->host->settings->sample;
+
+        if (o->smaps_budget_ratio <= 0 || w->smaps_pending || now_usec < w->smaps_next_usec || !probe_is_free(w))
+                return;
+        if (predicted_smaps_cost(w) > o->smaps_stall_max_usec) {
+                w->counters.smaps_skipped_total++;
+                w->smaps_next_usec = now_usec + SMAPS_RETRY_USEC;
+                return;
+        }
+        w->smaps_pending = ask_probe(w, PROBE_OP_SMAPS_ROLLUP, on_smaps) == 0;
+}
+
+static void on_cgroup_dir(void *userdata, const ProbeReply *r, int fd, int error) {
+        Watch *w = userdata;
+
+        w->cgroup_pending = false;
+        if (error < 0 || r->result != PROBE_OK || fd < 0 || w->asked_generation != w->generation || !w->present)
+                fd_close(fd);
+        else if (target_set_cgroup_dir(&w->target, fd) < 0)
+                log_event(LOG_DEBUG, "cgroup.none", LOG_FIELDS(LF_S("target", NAME(w))), "%s: no memory cgroup seen",
+                          NAME(w));
+}
+
+static void maybe_ask_for_cgroup(Watch *w, uint64_t now_usec) {
+        if (!target_wants_cgroup_dir(&w->target) || w->cgroup_pending || now_usec < w->cgroup_next_usec ||
+            !probe_is_free(w))
+                return;
+        w->cgroup_next_usec = now_usec + CGROUP_DIR_RETRY_USEC;
+        w->cgroup_pending = ask_probe(w, PROBE_OP_CGROUP_DIR, on_cgroup_dir) == 0;
+}
+
+/* ---- acting ---- */
+
+static ActionContext context_of(Watch *w) {
+        return (ActionContext){
+                .event = w->host->event,
+                .probe = w->host->probe,
+                .target = &w->target,
+                .options = &w->host->settings->action,
+        };
+}
+
+static void check_actions(Watch *w, uint64_t now_usec) {
+        if (now_usec < w->check_next_usec)
+                return;
+        w->check_next_usec = now_usec + CHECK_INTERVAL_USEC;
+        for (Rung r = RUNG_RECLAIM; r <= RUNG_ROTATE; r++) {
+                const Action *a = actions_for(r, &w->host->settings->action);
+                ActionContext c = context_of(w);
+                char why[160] = "";
+                bool can = a && a->check(&c, why, sizeof(why)) >= 0;
+
+                if (!a && r == RUNG_ROTATE)
+                        snprintf(why, sizeof(why), "no rotation method is configured");
+                if (!can && strcmp(why, w->cannot[r]) != 0)
+                        log_event(LOG_NOTICE, "action.unsupported",
+                                  LOG_FIELDS(LF_S("target", NAME(w)), LF_S("rung", rung_name(r))),
+                                  "%s: %s will not work here: %s", NAME(w), rung_name(r), why);
+                w->can[r] = can;
+                snprintf(w->cannot[r], sizeof(w->cannot[r]), "%s", can ? "" : why);
+        }
+}
+
+static void log_outcome(const Watch *w, const Outcome *o) {
+        char before[FORMAT_MAX], after[FORMAT_MAX], event[32];
+
+        snprintf(event, sizeof(event), "%s.done", rung_name(o->rung));
+        log_event(o->result == OUTCOME_OK || o->result == OUTCOME_PARTIAL ? LOG_NOTICE : LOG_WARNING, event,
+                  LOG_FIELDS(LF_S("target", NAME(w)), LF_S("result", outcome_name(o->result)), LF_S("method", o->method),
+                             LF_U("before_bytes", o->before_bytes), LF_U("after_bytes", o->after_bytes),
+                             LF_U("released_bytes", o->released_bytes), LF_U("stop_usec", o->stop_usec),
+                             LF_U("duration_usec", o->duration_usec), LF_S("detail", o->detail)),
+                  o->before_bytes ? "%s: %s by %s: %s: %s (RSS %s -> %s)" : "%s: %s by %s: %s: %s", NAME(w),
+                  rung_name(o->rung), o->method, outcome_name(o->result), o->detail,
+                  format_bytes(before, o->before_bytes), format_bytes(after, o->after_bytes));
+}
+
+static void on_action_done(void *userdata, const Outcome *o) {
+        Watch *w = userdata;
+        TargetView v;
+
+        w->run = NULL;
+        w->outcome[o->rung] = *o;
+        w->outcome_known[o->rung] = true;
+        w->outcome_real_usec[o->rung] = now_real_usec();
+        w->counters.actions_total[o->rung][(unsigned)o->result < _OUTCOME_MAX ? o->result : OUTCOME_ERROR]++;
+        if (o->rung == RUNG_RECLAIM) {
+                w->counters.reclaimed_bytes_total += o->released_bytes;
+                w->counters.reclaim_stop_usec_total += o->stop_usec;
+                w->counters.reclaim_duration_usec_total += o->duration_usec;
+        }
+        policy_outcome(&w->policy, o);
+        if (o->rung == RUNG_RECLAIM && o->released_bytes > 0 && w->present) {
+                trend_reset(&w->trend, o->time_usec, TREND_RESET_RECLAIM);
+                w->counters.trend_resets_total[TREND_RESET_RECLAIM]++;
+        }
+        log_outcome(w, o);
+        watch_view(w, &v);
+        report_action(w->host->report, &v, o, &w->run_decision);
+        w->host->wake(w->host->userdata); /* measure what it gave */
+}
+
+static void start_action(Watch *w, const Decision *d) {
+        const Action *a = actions_for(d->rung, &w->host->settings->action);
+        ActionContext c = context_of(w);
+        TargetView v;
+        int r;
+
+        if (!a || w->run)
+                return;
+        watch_view(w, &v);
+        buf_reset(&w->evidence);
+        decision_encode(&w->evidence, &v, d, &w->host->settings->report);
+        c.evidence_json = buf_str(&w->evidence);
+        w->run_decision = *d;
+        w->action = a;
+        r = a->start(&c, d, on_action_done, w, &w->run);
+        if (r == -EBUSY)
+                return; /* the probe is reading smaps for somebody; the next tick asks again */
+        policy_started(&w->policy, d);
+        if (r < 0) {
+                Outcome o = {.rung = d->rung, .result = OUTCOME_ERROR, .time_usec = now_boot_usec()};
+
+                snprintf(o.method, sizeof(o.method), "%s", a->name);
+                snprintf(o.detail, sizeof(o.detail), "could not start: %s", strerror(-r));
+                w->run = NULL;
+                on_action_done(w, &o);
+        }
+}
+
+static void tell_alert(Watch *w, const Decision *d) {
+        TargetView v;
+
+        if (d->verb == VERB_ACT && d->reason != REASON_PERSISTS)
+                w->alert_since_real_usec = now_real_usec();
+        watch_view(w, &v);
+        v.alert_firing = d->verb == VERB_ACT;
+        report_alert(w->host->report, &v, d);
+}
+
+/* ---- deciding ---- */
+
+static void log_decision(const Watch *w, const Decision *d, const Decision *last) {
+        char usage[FORMAT_MAX], limit[FORMAT_MAX], lo[FORMAT_MAX], event[32];
+
+        if (d->verb == last->verb && d->reason == last->reason && d->trigger == last->trigger && d->verb != VERB_ACT)
+                return;
+        if (d->verb == VERB_NONE && last->verb == VERB_NONE)
+                return;
+        snprintf(event, sizeof(event), "%s.%s", rung_name(d->rung), verb_name(d->verb));
+        log_event(d->verb == VERB_ACT ? LOG_WARNING : LOG_INFO, event,
+                  LOG_FIELDS(LF_S("target", NAME(w)), LF_S("reason", reason_name(d->reason)),
+                             LF_S("trigger", reason_name(d->trigger)), LF_U("usage_bytes", d->usage_bytes),
+                             LF_U("limit_bytes", d->limit_bytes), LF_D("slope_bytes_per_s", d->slope_bytes_per_s),
+                             LF_U("eta_lo_usec", d->eta_lo_usec), LF_U("eta_usec", d->eta_usec)),
+                  "%s: %s: %s: %s (using %s of %s, limit in %s at the earliest)", NAME(w), rung_name(d->rung),
+                  verb_name(d->verb), reason_text(d->reason), format_bytes(usage, d->usage_bytes),
+                  d->limit_bytes ? format_bytes(limit, d->limit_bytes) : "no known limit", format_usec(lo, d->eta_lo_usec));
+}
+
+static void decide(Watch *w, uint64_t now_usec) {
+        Decision last[_RUNG_MAX];
+        PolicyInput in = {
+                .now_usec = now_usec,
+                .target_age_usec = now_usec > w->target.start_boot_usec ? now_usec - w->target.start_boot_usec : 0,
+                .usage_bytes = w->sample.usage_bytes,
+                .limit_bytes = w->sample.limit_bytes,
+                .trend_known = w->fit.state != TREND_WAIT,
+                .growing = w->fit.state == TREND_GROWING,
+                .slope_bytes_per_s = w->fit.slope_bytes_per_s,
+                .eta_usec = w->fit.eta_usec,
+                .eta_lo_usec = w->fit.eta_lo_usec,
+                .eta_hi_usec = w->fit.eta_hi_usec,
+                .action_in_flight = w->run != NULL,
+                .can_reclaim = w->can[RUNG_RECLAIM],
+                .can_rotate = w->can[RUNG_ROTATE],
+        };
+
+        memcpy(last, w->decisions, sizeof(last));
+        policy_step(&w->policy, &in, w->decisions);
+        for (Rung r = 0; r < _RUNG_MAX; r++) {
+                const Decision *d = &w->decisions[r];
+
+                w->counters.decisions_total[r][d->verb][d->reason]++;
+                log_decision(w, d, &last[r]);
+                if (r == RUNG_ALERT && (d->verb == VERB_ACT || d->verb == VERB_RESOLVE)) {
+                        policy_started(&w->policy, d);
+                        tell_alert(w, d);
+                } else if (d->verb == VERB_ACT)
+                        start_action(w, d);
+        }
+}
+
+/* ---- the tick ---- */
+
+static uint64_t cpu_usec(void) {
+        struct timespec ts;
+
+        return clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts) < 0
+                       ? 0
+                       : (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / 1000;
+}
+
+static void take_trend(Watch *w, const Sample *s) {
+        uint64_t judged = s->limit_bytes ? s->usage_bytes : s->rss_bytes;
+        TrendReset reset = trend_push(&w->trend, s->time_usec, judged, s->limit_bytes);
+
+        if (reset != TREND_RESET_NONE) {
+                w->counters.trend_resets_total[reset]++;
+                log_event(LOG_INFO, "trend.reset",
+                          LOG_FIELDS(LF_S("target", NAME(w)), LF_S("reason", trend_reset_name(reset))),
+                          "%s: the trend begins anew: %s", NAME(w), trend_reset_name(reset));
+        }
+        trend_fit(&w->trend, &w->fit);
+}
+
+static bool take_sample(Watch *w, uint64_t now_usec) {
+        uint64_t begin = cpu_usec();
+        Sample s;
+        int r = target_sample(&w->target, now_usec, w->host->env_limit_bytes, &s);
+
+        w->counters.sample_cost_usec_total += cpu_usec() - begin;
+        if (r < 0) {
+                w->counters.samples_failed_total++;
+                if (r != -ESRCH)
+                        log_event(LOG_WARNING, "sample.failed", LOG_FIELDS(LF_S("target", NAME(w)), LF_I("error", r)),
+                                  "%s: could not be read: %s", NAME(w), strerror(-r));
+                return r == -ESRCH;
+        }
+        w->counters.samples_total++;
+        w->sample = s;
+        w->sample_known = true;
+        if (s.have & SAMPLE_HAVE_STATUS) {
+                take_trend(w, &s);
+                decide(w, now_usec);
+        }
+        return true;
+}
+
+bool watch_tick(Watch *w, uint64_t now_usec) {
+        TargetEvent e;
+        int r = target_refresh(&w->target, &e);
+
+        if (r < 0) {
+                log_event(LOG_WARNING, "target.failed", LOG_FIELDS(LF_S("target", NAME(w)), LF_I("error", r)),
+                          "%s: looking for it failed: %s", NAME(w), strerror(-r));
+                return false;
+        }
+        if (e != TARGET_EVENT_NONE)
+                on_target_event(w, e, now_usec);
+        if (!w->present)
+                return true;
+        check_actions(w, now_usec);
+        maybe_ask_for_cgroup(w, now_usec);
+        if (!take_sample(w, now_usec))
+                return false;
+        if (w->sample_known)
+                maybe_read_smaps(w, now_usec);
+        return true;
+}
+
+/* ---- life ---- */
+
+int watch_new(WatchHost *host, const TargetSpec *spec, Watch **ret) {
+        Watch *w = calloc(1, sizeof(*w));
+
+        if (!w)
+                return -ENOMEM;
+        w->host = host;
+        w->target = TARGET_NULL;
+        target_init(&w->target, spec, &host->source);
+        trend_init(&w->trend, &host->settings->trend);
+        trend_fit(&w->trend, &w->fit);
+        policy_init(&w->policy, &host->settings->policy);
+        for (Rung r = 0; r < _RUNG_MAX; r++)
+                w->decisions[r] = (Decision){.rung = r, .verb = VERB_NONE, .reason = REASON_BELOW};
+        *ret = w;
+        return 0;
+}
+
+void watch_cancel_action(Watch *w) {
+        if (w->run)
+                w->action->cancel(w->run); /* calls on_action_done(), which clears it */
+}
+
+Watch *watch_free(Watch *w) {
+        if (!w)
+                return NULL;
+        watch_cancel_action(w);
+        if (w->host->probe)
+                probe_client_abandon(w->host->probe, w);
+        drop_end_source(w);
+        target_done(&w->target);
+        buf_done(&w->evidence);
+        free(w);
+        return NULL;
+}
+
+void watch_settings_changed(Watch *w) {
+        const Settings *s = w->host->settings;
+
+        policy_set_options(&w->policy, &s->policy);
+        if (memcmp(&w->trend.options, &s->trend, sizeof(s->trend)) != 0) {
+                trend_init(&w->trend, &s->trend);
+                trend_fit(&w->trend, &w->fit);
+        }
+        w->check_next_usec = 0;
+}
+
+void watch_view(const Watch *w, TargetView *ret) {
+        *ret = (TargetView){
+                .target = &w->target,
+                .present = w->present,
+                .sample_known = w->sample_known,
+                .sample = w->sample,
+                .smaps = w->smaps,
+                .fit = w->fit,
+                .alert_firing = w->policy.alert_firing,
+                .alert_since_real_usec = w->alert_since_real_usec,
+                .action_in_flight = w->run != NULL,
+                .action_rung = w->run_decision.rung,
+                .verdict = "unknown",
+                .dry_run = w->policy.options.dry_run,
+                .counters = &w->counters,
+        };
+        memcpy(ret->decisions, w->decisions, sizeof(ret->decisions));
+        memcpy(ret->last_outcome, w->outcome, sizeof(ret->last_outcome));
+        memcpy(ret->last_outcome_known, w->outcome_known, sizeof(ret->last_outcome_known));
+        memcpy(ret->last_outcome_real_usec, w->outcome_real_usec, sizeof(ret->last_outcome_real_usec));
+}
