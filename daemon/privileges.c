@@ -6,7 +6,8 @@
 
 int privileges_drop(void) {
         capng_clear(CAPNG_SELECT_BOTH);
-        /* emptying the bounding set needs CAP_SETPCAP; without that there is nothing in it to gain under no_new_privs */
+        /* emptying the bounding set needs CAP_SETPCAP; without that there is nothing in it to gain under no_new_privs
+         */
         if (capng_apply(CAPNG_SELECT_BOTH) < 0) {
                 capng_clear(CAPNG_SELECT_CAPS);
                 if (capng_apply(CAPNG_SELECT_CAPS) < 0)

@@ -14,8 +14,8 @@ typedef struct StatusSocket StatusSocket;
 /* StatusFillFn - put the document into @b. */
 typedef void (*StatusFillFn)(void *userdata, Buf *b);
 
-/* status_socket_new() - bind @path (mode 0660; a socket that nobody listens on any more is replaced, anything else is not).
- * Return: 0; -EADDRINUSE: another daemon listens there; other negative errno. */
+/* status_socket_new() - bind @path (mode 0660; a socket that nobody listens on any more is replaced, anything else is
+ * not). Return: 0; -EADDRINUSE: another daemon listens there; other negative errno. */
 int status_socket_new(sd_event *event, const char *path, StatusFillFn fill, void *userdata,
                       StatusSocket **ret) _must_check_;
 /* status_socket_free() - also removes the path, if it still is ours. */
