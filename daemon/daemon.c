@@ -66,7 +66,8 @@ static void fill_self(View *v) {
 }
 
 static void fill_view(void *userdata, View *v) {
-        static TargetView targets[SETTINGS_TARGETS_MAX]; /* 16 of them are 30 KiB: off the stack, and one loop has one view */
+        static TargetView
+                targets[SETTINGS_TARGETS_MAX]; /* 16 of them are 30 KiB: off the stack, and one loop has one view */
         Daemon *d = userdata;
 
         for (unsigned i = 0; i < d->n_watches; i++)
@@ -100,7 +101,8 @@ static void fill_status(void *userdata, Buf *b) {
 
 static int health(void *userdata, char *text, size_t size) {
         Daemon *d = userdata;
-        uint64_t age = now_boot_usec() - d->last_progress_usec, allowed = HEALTH_TICKS_LATE * interval_of(d) + USEC_PER_SEC;
+        uint64_t age = now_boot_usec() - d->last_progress_usec,
+                 allowed = HEALTH_TICKS_LATE * interval_of(d) + USEC_PER_SEC;
         char ago[FORMAT_MAX];
 
         snprintf(text, size, "last sampling progress %s ago", format_usec(ago, age));
@@ -153,7 +155,8 @@ static void on_hello(void *userdata, const ProbeReply *r, int fd, int error) {
                   LOG_FIELDS(LF_U("pid", r->hello.pid), LF_U("uid", r->hello.uid),
                              LF_U("cap_effective", r->hello.cap_effective)),
                   "probe is ready, pid %u, uid %u, %s", r->hello.pid, r->hello.uid,
-                  r->hello.cap_effective ? "with CAP_SYS_PTRACE" : "without capabilities: processes of its own user only");
+                  r->hello.cap_effective ? "with CAP_SYS_PTRACE"
+                                         : "without capabilities: processes of its own user only");
 }
 
 static void greet_probe(Daemon *d) {
@@ -175,7 +178,8 @@ static void mind_probe(Daemon *d, uint64_t now_usec) {
         r = probe_client_new(NULL, d->event, &d->host.probe);
         if (r < 0) {
                 d->host.probe = NULL;
-                log_line(LOG_ERR, "probe.failed", "no probe any more: %s; watching goes on without reclaim", strerror(-r));
+                log_line(LOG_ERR, "probe.failed", "no probe any more: %s; watching goes on without reclaim",
+                         strerror(-r));
                 return;
         }
         greet_probe(d);
@@ -230,8 +234,10 @@ static bool spec_equal(const TargetSpec *a, const TargetSpec *b) {
                a->limit_bytes == b->limit_bytes && strcmp(a->value, b->value) == 0;
 }
 
-/* The watches for @s: those whose target stays are kept, with all they know. Return: 0 or -ENOMEM, then nothing is made. */
-static int plan_watches(Daemon *d, const Settings *s, Watch *plan[static SETTINGS_TARGETS_MAX], bool fresh[static SETTINGS_TARGETS_MAX]) {
+/* The watches for @s: those whose target stays are kept, with all they know. Return: 0 or -ENOMEM, then nothing is
+ * made. */
+static int plan_watches(Daemon *d, const Settings *s, Watch *plan[static SETTINGS_TARGETS_MAX],
+                        bool fresh[static SETTINGS_TARGETS_MAX]) {
         for (unsigned i = 0; i < s->n_targets; i++) {
                 plan[i] = NULL;
                 for (unsigned k = 0; k < d->n_watches && !plan[i]; k++)
@@ -390,7 +396,8 @@ static int open_sources(Daemon *d, const DaemonSetup *setup, char *why, size_t w
                 snprintf(why, why_size, "/proc: %s", strerror(-d->proc_fd));
                 return d->proc_fd;
         }
-        d->cgroup_fd = rootfs_open_dir(AT_FDCWD, "/sys/fs/cgroup"); /* -1 and less: only the target's own view is tried */
+        d->cgroup_fd =
+                rootfs_open_dir(AT_FDCWD, "/sys/fs/cgroup"); /* -1 and less: only the target's own view is tried */
         d->host = (WatchHost){
                 .event = d->event,
                 .settings = &d->settings,

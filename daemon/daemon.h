@@ -18,7 +18,8 @@ typedef struct DaemonSetup {
         uint64_t env_limit_bytes; /* PLATEAU_LIMIT_BYTES or 0 */
 } DaemonSetup;
 
-/* daemon_new() - Return: 0; negative errno, with one sentence in @why. On failure settings and probe stay the caller's. */
+/* daemon_new() - Return: 0; negative errno, with one sentence in @why. On failure settings and probe stay the caller's.
+ */
 int daemon_new(const DaemonSetup *setup, Daemon **ret, char *why, size_t why_size) _must_check_;
 Daemon *daemon_free(Daemon *d);
 

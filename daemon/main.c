@@ -18,7 +18,8 @@ static const char help_text[] =
         "\n"
         "usage: plateaud [--config FILE] [--check-config | --dump-config]\n"
         "\n"
-        "  -c, --config FILE   YAML configuration; default $PLATEAU_CONFIG, then " CONFIG_DEFAULT "; - is standard input\n"
+        "  -c, --config FILE   YAML configuration; default $PLATEAU_CONFIG, then " CONFIG_DEFAULT
+        "; - is standard input\n"
         "  -n, --check-config  say what is wrong with it and end\n"
         "      --dump-config   print the effective values, each with its origin, and end\n"
         "      --schema        print the JSON Schema of the configuration and end\n"
@@ -152,7 +153,8 @@ static ProbeClient *start_probe(sd_event *event, const Arguments *a) {
         r = probe_client_new(NULL, event, &probe);
         if (r < 0)
                 log_event(LOG_WARNING, "probe.missing", NULL,
-                          "plateau-probe could not be started: %s; no PSS, no reclaim, but watching goes on", strerror(-r));
+                          "plateau-probe could not be started: %s; no PSS, no reclaim, but watching goes on",
+                          strerror(-r));
         return r < 0 ? NULL : probe;
 }
 
@@ -194,7 +196,10 @@ static int run(const Arguments *a, Settings *settings) {
                 r = daemon_run(daemon);
         daemon_free(daemon);
         sd_event_unref(event);
-        return r >= 0 ? EX_OK : r == -EADDRINUSE || r == -ENOENT ? EX_UNAVAILABLE : r == -ENOMEM ? EX_OSERR : EX_SOFTWARE;
+        return r >= 0                             ? EX_OK
+               : r == -EADDRINUSE || r == -ENOENT ? EX_UNAVAILABLE
+               : r == -ENOMEM                     ? EX_OSERR
+                                                  : EX_SOFTWARE;
 }
 
 int main(int argc, char **argv) {

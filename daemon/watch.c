@@ -184,7 +184,8 @@ static void on_smaps(void *userdata, const ProbeReply *r, int fd _unused_, int e
 
 static uint64_t predicted_smaps_cost(const Watch *w) {
         if (w->smaps.time_usec && w->smaps_rss_bytes)
-                return (uint64_t)((double)w->smaps.cost_usec * (double)w->sample.rss_bytes / (double)w->smaps_rss_bytes);
+                return (uint64_t)((double)w->smaps.cost_usec * (double)w->sample.rss_bytes /
+                                  (double)w->smaps_rss_bytes);
         return (uint64_t)((double)w->sample.rss_bytes / (1 << 30) * SMAPS_COST_PER_GIB_USEC);
 }
 
@@ -268,10 +269,11 @@ static void log_outcome(const Watch *w, const Outcome *o) {
 
         snprintf(event, sizeof(event), "%s.done", rung_name(o->rung));
         log_event(o->result == OUTCOME_OK || o->result == OUTCOME_PARTIAL ? LOG_NOTICE : LOG_WARNING, event,
-                  LOG_FIELDS(LF_S("target", NAME(w)), LF_S("result", outcome_name(o->result)), LF_S("method", o->method),
-                             LF_U("before_bytes", o->before_bytes), LF_U("after_bytes", o->after_bytes),
-                             LF_U("released_bytes", o->released_bytes), LF_U("stop_usec", o->stop_usec),
-                             LF_U("duration_usec", o->duration_usec), LF_S("detail", o->detail)),
+                  LOG_FIELDS(LF_S("target", NAME(w)), LF_S("result", outcome_name(o->result)),
+                             LF_S("method", o->method), LF_U("before_bytes", o->before_bytes),
+                             LF_U("after_bytes", o->after_bytes), LF_U("released_bytes", o->released_bytes),
+                             LF_U("stop_usec", o->stop_usec), LF_U("duration_usec", o->duration_usec),
+                             LF_S("detail", o->detail)),
                   o->before_bytes ? "%s: %s by %s: %s: %s (RSS %s -> %s)" : "%s: %s by %s: %s: %s", NAME(w),
                   rung_name(o->rung), o->method, outcome_name(o->result), o->detail,
                   format_bytes(before, o->before_bytes), format_bytes(after, o->after_bytes));
@@ -357,7 +359,8 @@ static void log_decision(const Watch *w, const Decision *d, const Decision *last
                              LF_U("eta_lo_usec", d->eta_lo_usec), LF_U("eta_usec", d->eta_usec)),
                   "%s: %s: %s: %s (using %s of %s, limit in %s at the earliest)", NAME(w), rung_name(d->rung),
                   verb_name(d->verb), reason_text(d->reason), format_bytes(usage, d->usage_bytes),
-                  d->limit_bytes ? format_bytes(limit, d->limit_bytes) : "no known limit", format_usec(lo, d->eta_lo_usec));
+                  d->limit_bytes ? format_bytes(limit, d->limit_bytes) : "no known limit",
+                  format_usec(lo, d->eta_lo_usec));
 }
 
 static void decide(Watch *w, uint64_t now_usec) {

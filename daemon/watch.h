@@ -31,8 +31,8 @@ int watch_new(WatchHost *host, const TargetSpec *spec, Watch **ret) _must_check_
 /* watch_free() - cancels an action that is in flight. */
 Watch *watch_free(Watch *w);
 
-/* watch_tick() - all stages once. @now_usec: CLOCK_BOOTTIME. Return: true when sampling progressed: a sample was taken, or
- * there is soundly none to take. */
+/* watch_tick() - all stages once. @now_usec: CLOCK_BOOTTIME. Return: true when sampling progressed: a sample was taken,
+ * or there is soundly none to take. */
 bool watch_tick(Watch *w, uint64_t now_usec);
 
 /* watch_is_present() - is there a process now? Decides how soon to look again. */
