@@ -14,7 +14,7 @@
 #include "util/rootfs.h"
 
 #define CGROUP_TEXT_MAX 8192
-#define CGROUP_RECHECK_TICKS 32 /* a process is moved between groups seldom, mostly right after its start */
+#define RECHECK_TICKS 32 /* a process is moved between groups seldom, mostly right after its start */
 #define ADOPT_ATTEMPTS 3
 
 static const char *const event_names[_TARGET_EVENT_MAX] = {
@@ -143,6 +143,11 @@ static void copy_comm(Target *t, const char *comm) {
         t->comm[n] = '\0';
 }
 
+/* Its end is set before its start, which makes the text larger than all of the memory for an instant of an execve(). */
+static uint64_t text_of(const ProcStatm *statm) {
+        return statm->text_pages <= statm->size_pages ? statm->text_pages : 0;
+}
+
 /* What a new program changes: name, arguments, owner (set-user-id), and the marks that tell the next one. */
 static int read_program(Target *t, const ProcStat *st) {
         ProcStatus status;
@@ -161,7 +166,7 @@ static int read_program(Target *t, const ProcStat *st) {
                 t->cmdline[0] = '\0';
         copy_comm(t, st->comm);
         t->uid = (status.have & STATUS_UID) ? status.uid : (uid_t)-1;
-        t->text_pages = statm.text_pages;
+        t->text_pages = text_of(&statm);
         t->peak_bytes = (status.have & STATUS_PEAK) ? status.peak_bytes : 0;
         t->start_stack = st->start_stack;
         t->exec_seen = t->exec_hint = false;
@@ -266,11 +271,13 @@ bool target_is_same(const Target *t) {
                st.state != 'X';
 }
 
-/* Whether the process lives; exec_seen is set when the program's text has another size. */
-static bool is_alive(Target *t) {
+/* Whether the process lives. @ret_text_pages: of its program; 0 = not known now. */
+static bool is_alive(Target *t, uint64_t *ret_text_pages) {
         struct pollfd pfd = {.fd = t->pid_fd, .events = POLLIN};
         ProcStatm statm;
         int r;
+
+        *ret_text_pages = 0;
 
         if (t->pid_fd >= 0 && poll(&pfd, 1, 0) > 0)
                 return false;
@@ -281,8 +288,7 @@ static bool is_alive(Target *t) {
                 return r != -ESRCH && r != -ENOENT;
         if (statm.size_pages == 0) /* no memory any more: a zombie, or on its way to be one */
                 return false;
-        if (statm.text_pages != t->text_pages)
-                t->exec_seen = true;
+        *ret_text_pages = text_of(&statm);
         return true;
 }
 
@@ -293,16 +299,19 @@ static int follow_hint(Target *t) {
 
         if (r < 0)
                 return r;
-        t->exec_hint = false;
+        t->exec_hint = st.start_stack == 0 && t->start_stack != 0; /* not set yet: look again */
         copy_comm(t, st.comm);
-        if (st.start_stack != 0 && t->start_stack != 0 && st.start_stack != t->start_stack)
+        if (t->start_stack == 0)
+                t->start_stack = st.start_stack;
+        else if (st.start_stack != 0 && st.start_stack != t->start_stack)
                 t->exec_seen = true;
         return 0;
 }
 
-/* The process is the same; is the program, and the group? Return: 0; -ESRCH and the like: it is gone after all. */
-static int look_closer(Target *t, TargetEvent *ret_event) {
-        TargetEvent event = TARGET_EVENT_NONE;
+/* Is the program the same? In the midst of an execve() the process has its new memory and name, but the size of its text
+ * and its addresses are 0 until the program is loaded (load_elf_binary()): nothing is told before that, and then once. */
+static int look_at_program(Target *t, uint64_t text_pages, TargetEvent *ret_event) {
+        bool was_known = t->text_pages != 0;
         ProcStat st;
         int r;
 
@@ -311,16 +320,27 @@ static int look_closer(Target *t, TargetEvent *ret_event) {
                 if (r < 0)
                         return r;
         }
-        if (t->exec_seen) {
-                r = stat_read(t->dir_fd, "stat", &st);
-                if (r >= 0)
-                        r = read_program(t, &st);
-                if (r < 0)
-                        return r;
-                event = TARGET_EVENT_EXECED;
-        }
-        t->n_refresh++;
-        if (event == TARGET_EVENT_EXECED || t->cgroup_stale || t->n_refresh % CGROUP_RECHECK_TICKS == 0) {
+        if (text_pages == 0 || (text_pages == t->text_pages && !t->exec_seen))
+                return 0;
+        r = stat_read(t->dir_fd, "stat", &st);
+        if (r >= 0)
+                r = read_program(t, &st);
+        if (r >= 0 && was_known)
+                *ret_event = TARGET_EVENT_EXECED;
+        return r;
+}
+
+/* The process is the same; is the program, and the group? Return: 0; -ESRCH and the like: it is gone after all. */
+static int look_closer(Target *t, uint64_t text_pages, TargetEvent *ret_event) {
+        bool recheck = ++t->n_refresh % RECHECK_TICKS == 0;
+        TargetEvent event = TARGET_EVENT_NONE;
+        int r;
+
+        t->exec_hint |= recheck;
+        r = look_at_program(t, text_pages, &event);
+        if (r < 0)
+                return r;
+        if (event == TARGET_EVENT_EXECED || t->cgroup_stale || recheck) {
                 r = open_cgroup(t);
                 if (find_is_own_trouble(r))
                         return r;
@@ -331,10 +351,11 @@ static int look_closer(Target *t, TargetEvent *ret_event) {
 
 int target_refresh(Target *t, TargetEvent *ret_event) {
         TargetEvent event = TARGET_EVENT_NONE;
+        uint64_t text_pages;
         int r;
 
         if (t->pid > 0) {
-                r = is_alive(t) ? look_closer(t, &event) : -ESRCH;
+                r = is_alive(t, &text_pages) ? look_closer(t, text_pages, &event) : -ESRCH;
                 if (r == 0) {
                         *ret_event = event;
                         return 0;

@@ -106,11 +106,11 @@ void target_done(Target *t);
  * Return: 0; negative errno only for trouble of our own (no memory, no /proc): never because of the target.
  * Errors: -ESRCH never leaves this function.
  *
- * While the target is there: a poll() of the pidfd and a pread() of statm; the cgroup it is in is looked at again every
- * 32nd time. An execve() shows in the size of the program's text, in a VmPeak that fell (both belong to one program's
- * memory) or, where we may read it and a new name gave the hint, in another stack address; a process that only renames
- * itself is no event. An execve() of the same program under the same name, of which a larger VmPeak is the first that
- * we see, goes unnoticed. A target given by pid that ended is never searched for again: the number may be another's.
+ * While the target is there: a poll() of the pidfd and a pread() of statm; every 32nd time a closer look at the
+ * program and at the cgroup it is in. An execve() shows in the size of the program's text, in a VmPeak that fell (both
+ * belong to one program's memory) or, where we may read it, in another stack address; a process that only renames
+ * itself is no event. Without that access the same program executed anew goes unnoticed when its VmPeak is larger by
+ * the next sample. A target given by pid that ended is never searched for again: the number may be another's.
  */
 int target_refresh(Target *t, TargetEvent *ret_event) _must_check_;
 
