@@ -55,6 +55,10 @@ static bool parse_numbers(const char *p, const char *end, ProcStat *st) {
         return true;
 }
 
+static bool is_letter(char c) {
+        return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
 int stat_parse(const char *buf, size_t len, ProcStat *ret) {
         const char *p = buf, *end = buf + len, *close;
         ProcStat st = {0};
@@ -67,7 +71,7 @@ int stat_parse(const char *buf, size_t len, ProcStat *ret) {
                 return -EBADMSG;
         p += 2;
         close = memrchr(p, ')', (size_t)(end - p));
-        if (!close || end - close < 5 || close[1] != ' ' || close[3] != ' ')
+        if (!close || end - close < 5 || close[1] != ' ' || close[3] != ' ' || !is_letter(close[2]))
                 return -EBADMSG;
         n = min_of((size_t)(close - p), (size_t)STAT_COMM_MAX);
         if (memchr(p, '\0', n))

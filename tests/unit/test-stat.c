@@ -57,6 +57,7 @@ static void test_refused(void **state _unused_) {
                 {"no name", "7 S 1 7 7 0 -1 4 131 0 0 0 0 0 0 0 20 0 1 0 200 1 2 3 4 5 6 0\n"},
                 {"name not closed", "7 (a S 1 7 7 0 -1 4 131 0 0 0 0 0 0 0 20 0 1 0 200 1 2 3 4 5 6 0\n"},
                 {"nothing behind the name", "7 (a)\n"},
+                {"state is no letter", "7 (a) 0 1 7 7 0 -1 4 131 0 0 0 0 0 0 0 20 0 1 0 200 1 2 3 4 5 6 0\n"},
                 {"parent negative", "7 (a) S -1 7 7 0 -1 4 131 0 0 0 0 0 0 0 20 0 1 0 200 1 2 3 4 5 6 0\n"},
                 {"parent too large", "7 (a) S 4294967296 7 7 0 -1 4 131 0 0 0 0 0 0 0 20 0 1 0 200 1 2 3 4 5 6 0\n"},
                 {"start negative", "7 (a) S 1 7 7 0 -1 4 131 0 0 0 0 0 0 0 20 0 1 0 -200 1 2 3 4 5 6 0\n"},
