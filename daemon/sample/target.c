@@ -2,7 +2,6 @@
 #include "sample/target.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -271,16 +270,14 @@ bool target_is_same(const Target *t) {
                st.state != 'X';
 }
 
-/* Whether the process lives. @ret_text_pages: of its program; 0 = not known now. */
-static bool is_alive(Target *t, uint64_t *ret_text_pages) {
-        struct pollfd pfd = {.fd = t->pid_fd, .events = POLLIN};
+/* Whether the process lives: statm's descriptor is bound to it and says so for the price of a poll(). (A pidfd says it
+ * later, when the last thread has gone; a literal tree's descriptor never does, hence the look by name without pidfd.)
+ * @ret_text_pages: of its program; 0 = not known now. */
+static bool is_alive(const Target *t, uint64_t *ret_text_pages) {
         ProcStatm statm;
         int r;
 
         *ret_text_pages = 0;
-
-        if (t->pid_fd >= 0 && poll(&pfd, 1, 0) > 0)
-                return false;
         if (t->pid_fd < 0 && !target_is_same(t))
                 return false;
         r = statm_read(t->statm_fd, &statm);
@@ -308,8 +305,9 @@ static int follow_hint(Target *t) {
         return 0;
 }
 
-/* Is the program the same? In the midst of an execve() the process has its new memory and name, but the size of its text
- * and its addresses are 0 until the program is loaded (load_elf_binary()): nothing is told before that, and then once. */
+/* Is the program the same? In the midst of an execve() the process has its new memory and name, but the size of its
+ * text and its addresses are 0 until the program is loaded (load_elf_binary()): nothing is told before that, and then
+ * once. */
 static int look_at_program(Target *t, uint64_t text_pages, TargetEvent *ret_event) {
         bool was_known = t->text_pages != 0;
         ProcStat st;
@@ -426,7 +424,7 @@ int target_sample(Target *t, uint64_t now_usec, uint64_t env_limit_bytes, Sample
         r = status_read(t->status_fd, &st);
         if (r < 0)
                 return r == -ENOENT ? -ESRCH : r;
-        if (st.state == 'Z' || st.state == 'X' || !(st.seen & (STATUS_RSS | STATUS_SIZE)))
+        if (!(st.seen & (STATUS_RSS | STATUS_SIZE)))
                 return -ESRCH; /* its memory is gone, it soon will be */
         watch_program(t, &st);
         take_status(&st, &s);

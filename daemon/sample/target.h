@@ -106,7 +106,7 @@ void target_done(Target *t);
  * Return: 0; negative errno only for trouble of our own (no memory, no /proc): never because of the target.
  * Errors: -ESRCH never leaves this function.
  *
- * While the target is there: a poll() of the pidfd and a pread() of statm; every 32nd time a closer look at the
+ * While the target is there: a pread() of statm; every 32nd time a closer look at the
  * program and at the cgroup it is in. An execve() shows in the size of the program's text, in a VmPeak that fell (both
  * belong to one program's memory) or, where we may read it, in another stack address; a process that only renames
  * itself is no event. Without that access the same program executed anew goes unnoticed when its VmPeak is larger by

@@ -34,6 +34,8 @@ static void test_finds_and_reads(void **state _unused_) {
                  7, 0, 2, G | L | E | P, 423 * M + 131072, 512 * M, 700 * M},
                 {"v2, another process' view", "v2", "0::/../main\n", 8, -ENOENT, 0, 0, 0, 0, 0},
                 {"v2, not verified", "v2", "0::/nowhere\n", 0, 0, 2, G | L | E | P, 423 * M + 131072, 512 * M, 700 * M},
+                {"v2, not verified, hence not guessed", "v2-host", "0::/x/pod.slice/app.scope\n",
+                 0, -ENOENT, 0, 0, 0, 0, 0},
                 {"v2, the ancestor's limit rules", "v2-host", "0::/pod.slice/app.scope\n",
                  7, 0, 2, G | L | E | P, 585 * M + 131072, 600 * M, 650 * M},
                 {"v2, moved away", "v2-host", "0::/pod.slice/app.scope\n", 99, -ENOENT, 0, 0, 0, 0, 0},
@@ -51,6 +53,7 @@ static void test_finds_and_reads(void **state _unused_) {
                 {"v1, the root", "v1", V1("/"), 1, 0, 1, G | L | E, 420 * M, 0, 900 * M},
                 {"v1, invisible ancestor", "v1-hidden-ancestor",
                  V1("/kube/app"), 7, 0, 1, G | L | E, 420 * M, 300 * M, 900 * M},
+                {"v1, smaller than ours", "v1-hidden-smaller", V1("/a"), 7, 0, 1, G | L | E, 420 * M, 300 * M, 900 * M},
                 {"v1, swap allowance used up", "v1-memsw", V1("/a"), 7, 0, 1, G | L | E, 480 * M, 600 * M, 900 * M},
                 {"v1, swap allowance left", "v1-memsw-room", V1("/a"), 7, 0, 1, G | L | E, 380 * M, 500 * M, 900 * M},
                 {"v1 without swap accounting", "v1-no-swap-accounting",
@@ -205,14 +208,14 @@ static void test_files_missing(void **state _unused_) {
 
 /* The tree belongs to the target: links out of it and files that block must not be followed. */
 static void test_hostile_tree(void **state _unused_) {
-        _cleanup_tree_ Tree t = tree_copy("cgroup/v2");
+        _cleanup_tree_ Tree t = tree_copy("cgroup/v2"), other = tree_copy("cgroup/v2");
         Cgroup c = CGROUP_NULL;
         CgroupSample s;
         uint32_t have;
 
         tree_run(&t, "mv memory.max real && ln -s real memory.max && rm memory.events && mkfifo memory.events");
-        tree_run(&t, "ln -s / out");
-        assert_int_equal(cgroup_open(t.fd, "0::/out/proc\n", 7, &c), 0);
+        tree_run(&t, "ln -s %s out", other.path);
+        assert_int_equal(cgroup_open(t.fd, "0::/out\n", 7, &c), 0);
         assert_int_equal(cgroup_read(&c, &s, &have), 0);
         assert_int_equal(have, G | P); /* a FIFO has no offset to read from; a link is not the kernel's file */
         cgroup_close(&c);

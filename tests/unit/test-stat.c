@@ -71,7 +71,8 @@ static void test_refused(void **state _unused_) {
         for (size_t i = 0; i < ELEMENTSOF(cases); i++)
                 if (stat_parse(cases[i].text, strlen(cases[i].text), &st) != -EBADMSG || st.pid != -9)
                         fail_msg("%s", cases[i].name);
-        assert_int_equal(stat_parse("7 (a\0b) S 1 7", 13, &st), -EBADMSG);
+        assert_int_equal(stat_parse("7 (\0) S 1 7 7 0 -1 4194304 131 0 0 0 0 0 0 0 20 0 1 0 200 1 2 3 4 5 6 0\n",
+                                    sizeof(good) - 1, &st), -EBADMSG);
         for (size_t n = 0; n + 1 < sizeof(good); n++) {
                 _cleanup_free_ char *cut = malloc(n ? n : 1);
 

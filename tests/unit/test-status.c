@@ -163,6 +163,18 @@ static void test_long_group_list(void **state _unused_) {
         }
 }
 
+/* A line longer than the buffer is dropped piece by piece; what a piece begins with is not the beginning of a line. */
+static void test_long_line_is_no_place_to_hide(void **state _unused_) {
+        for (int padding = 4000; padding < 4200; padding++) {
+                _cleanup_fd_ int fd = memfd_create("status", MFD_CLOEXEC);
+                ProcStatus st;
+
+                assert_true(dprintf(fd, "Name:\tx\nGroups:\t%0*dVmRSS:\t 8 kB\nThreads:\t2\n", padding, 0) > 0);
+                assert_int_equal(status_read(fd, &st), 0);
+                assert_int_equal(st.have, STATUS_NAME | STATUS_THREADS);
+        }
+}
+
 static void test_read_of_ourselves(void **state _unused_) {
         _cleanup_fd_ int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC), null_fd = open("/dev/null", O_RDONLY);
         ProcStatus st;
@@ -187,6 +199,7 @@ int main(void) {
                 cmocka_unit_test(test_names_are_unescaped),
                 cmocka_unit_test(test_cut_anywhere),
                 cmocka_unit_test(test_long_group_list),
+                cmocka_unit_test(test_long_line_is_no_place_to_hide),
                 cmocka_unit_test(test_read_of_ourselves),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

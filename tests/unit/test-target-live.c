@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The same as test-target.c on processes of this machine: what a literal tree cannot show, i.e. descriptors that outlive
- * a process, pidfds, real execve() and real vanishing.
+ * The same as test-target.c on processes of this machine: what a literal tree cannot show, i.e. descriptors that
+ * outlive a process, pidfds, real execve() and real vanishing.
  */
 #include "sample/target.h"
 
@@ -306,6 +306,58 @@ static void test_vanishing(void **state _unused_) {
         print_message("# found %u, seen to end %u of 300\n", n_found, n_ended);
 }
 
+/* Another user's process: named by argv[0] as its link is denied, watched by status, its group left to the probe. */
+static int watch_without_access(pid_t pid, const char *exe) {
+        uint64_t deadline = now_mono_usec() + DEADLINE_USEC;
+        TargetSpec spec = {.match = TARGET_MATCH_EXE};
+        TargetSource source = {.proc_fd = proc_fd, .cgroup_fd = -1, .pidfd = true};
+        TargetEvent event;
+        Target t;
+        Sample s;
+
+        if (setresgid(65534, 65534, 65534) < 0 || setresuid(65534, 65534, 65534) < 0)
+                return 1;
+        snprintf(spec.value, sizeof(spec.value), "%s", exe);
+        target_init(&t, &spec, &source);
+        do /* its arguments come a moment after its name */
+                if (target_refresh(&t, &event) < 0)
+                        return 2;
+        while (event != TARGET_EVENT_STARTED && now_mono_usec() < deadline);
+        if (t.pid != pid)
+                return 3;
+        if (target_sample(&t, 1, 0, &s) < 0 || s.have != (SAMPLE_HAVE_STATUS | SAMPLE_HAVE_RSS_KIND))
+                return 4;
+        if (!target_wants_cgroup_dir(&t) || t.start_stack != 0)
+                return 5;
+        target_done(&t);
+        return 0;
+}
+
+static void test_without_access(void **state _unused_) {
+        _cleanup_tree_ Tree tree = tree_new();
+        char exe[128];
+        const char *const argv[] = {exe, "60", NULL};
+        int status;
+        pid_t pid;
+
+        if (getuid() != 0) {
+                print_message("# skipped: only root can become somebody else\n");
+                skip();
+        }
+        snprintf(exe, sizeof(exe), "%s/sleep-alone", tree.path);
+        tree_run(&tree, "cp /bin/sleep sleep-alone");
+        _cleanup_child_ Child c = child_new("plateau-test", argv);
+        child_go(&c);
+        await_comm(c.pid, "sleep-alone");
+        pid = fork(); /* the sleeper's sibling, neither its ancestor nor its descendant */
+        assert_true(pid >= 0);
+        if (pid == 0)
+                _exit(watch_without_access(c.pid, exe));
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static int open_roots(void **state _unused_) {
         proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         cgroup_fd = open("/sys/fs/cgroup", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* may be missing */
@@ -327,6 +379,7 @@ int main(void) {
                 cmocka_unit_test(test_renamed_is_no_event),
                 cmocka_unit_test(test_thread_is_not_a_process),
                 cmocka_unit_test(test_patterns_leave_us_out),
+                cmocka_unit_test(test_without_access),
                 cmocka_unit_test(test_vanishing),
         };
         return cmocka_run_group_tests(tests, open_roots, close_roots);
