@@ -337,11 +337,23 @@ static ProbeResult run(Session *s) {
         return p;
 }
 
+/* A process that dies under our hands fails each step in another way; what happened is that it ended. */
+static bool has_ended(const Session *s) {
+        Facts f;
+
+        return s->b.proc_fd >= 0 && (facts_read(s->b.proc_fd, &f) < 0 || f.state == 'Z' || f.state == 'X');
+}
+
 void trim_run(const ProbeRequest *req, ProbeReply *reply) {
         _cleanup_(session_done) Session s = {.req = req, .reply = reply, .b = BORROW_NULL};
         uint64_t begin = now_mono_usec();
 
         reply->result = run(&s);
+        if (reply->result != PROBE_OK && reply->result != PROBE_E_ZOMBIE && reply->result != PROBE_E_GONE &&
+            has_ended(&s)) {
+                reply->result = PROBE_E_GONE;
+                say(&s, "it ended meanwhile");
+        }
         if (reply->result == PROBE_E_NO_SAFE_THREAD && reply->detail[0] == '\0')
                 say(&s, "%u stops, all declined; the last one because %s", s.b.n_declined,
                     safepoint_text(s.b.last_decline));
