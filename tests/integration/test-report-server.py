@@ -180,6 +180,20 @@ def test_garbage():
         assert get(f'http://127.0.0.1:{port}/metrics')[0] == 200
 
 
+def test_half_open():
+    """a crowd of half requests, far more than there are slots, does not keep a scrape out"""
+    port = free_port()
+    with driver(f'127.0.0.1:{port}'):
+        crowd = []
+        for _ in range(100):
+            c = socket.create_connection(('127.0.0.1', port), 30)
+            send(c, b'GET /metrics HT')
+            crowd.append(c)
+        assert get(f'http://127.0.0.1:{port}/metrics')[0] == 200
+        for c in crowd:
+            c.close()
+
+
 def test_trickle():
     """a client that sends a byte now and then is disconnected at its deadline"""
     port = free_port()
@@ -233,4 +247,4 @@ def test_stop_with_open_connections():
 
 
 run_tests([test_formats, test_promtool, test_strict_parser, test_pages, test_golden_files_are_json, test_addresses, test_garbage,
-           test_trickle, test_slow_reader, test_stop_with_open_connections])
+           test_half_open, test_trickle, test_slow_reader, test_stop_with_open_connections])
