@@ -113,6 +113,9 @@ static void status_print(Mk *m) {
         uint64_t eintr = m->stdin_waiter.n_eintr + m->ticker.n_eintr, wakes = 0, timeouts = 0, over = 0, bad = 0;
         bool ok = !m->check || m->check(m);
 
+        if (!ok && !m->note)
+                m->note = "the-self-check-of-the-target-failed";
+
         for (size_t i = 0; i < m->n_waiters; i++) {
                 const Waiter *w = m->waiters + i;
 

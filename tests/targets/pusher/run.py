@@ -17,7 +17,11 @@ import subprocess
 import sys
 import time
 
-import websockets
+try:
+    import websockets
+except ImportError:
+    print("# skipped: python3-websockets is not installed")
+    sys.exit(77)
 
 HERE = pathlib.Path(__file__).resolve().parent
 STOP_SECONDS = 2.0
@@ -79,7 +83,7 @@ def start_server(args, port=0):
 
 def start_clients(args, port):
     command = [sys.executable, str(HERE / "clients.py"), f"--port={port}", f"--seconds={args.seconds}"]
-    command += [f"--bytes-per-s={args.pace * 8e6}", f"--seed={args.seed}"]
+    command += [f"--bytes-per-s={args.pace * 5.5e6}", f"--seed={args.seed}", f"--passers-by={args.passers_by}"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, env=environment("glibc"))
 
 
@@ -208,12 +212,13 @@ def arguments(argv):
     p.add_argument("--allocator", choices=["glibc", "arena2", *PRELOADS], default="glibc")
     p.add_argument("--profile", choices=list(PROFILES), default="trimmable")
     p.add_argument("--seconds", type=float, default=75)
-    p.add_argument("--pace", type=float, default=1.0, help="1: 8 MB of samples a second")
+    p.add_argument("--pace", type=float, default=1.0, help="1: 5.5 MB of samples a second")
     p.add_argument("--report", type=float, default=5, help="seconds between two lines")
     p.add_argument("--trim-at", type=float, action="append", default=[], metavar="SECONDS",
                    help="malloc_trim(0) from within then, and what it gave; may be repeated")
     p.add_argument("--hold", type=float, default=0, metavar="SECONDS", help="keep the server after the clients")
     p.add_argument("--leak", type=int, default=0, metavar="BYTES_PER_S")
+    p.add_argument("--passers-by", type=int, default=0, help="listeners per wave that leave again")
     p.add_argument("--single-thread", action="store_true")
     p.add_argument("--respawn", action="store_true", help="start a new server whenever one ends")
     p.add_argument("--pidfile", help="write the server's pid here, anew for each server")
