@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/policy.h"
 
-#include <string.h>
-
 #include "policy/internal.h"
 
 void policy_init(Policy *p, const PolicyOptions *options) {
@@ -11,7 +9,6 @@ void policy_init(Policy *p, const PolicyOptions *options) {
 
 void policy_set_options(Policy *p, const PolicyOptions *options) {
         p->options = *options;
-        memset(p->dry_usec, 0, sizeof(p->dry_usec)); /* what was only played has no after-effect */
         for (Rung r = 0; r < _RUNG_MAX; r++)
                 p->rung[r].rest_usec = min_of(p->rung[r].rest_usec, options->rung[r].cooldown_usec);
 }

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/policy.h"
 
-#include <string.h>
-
 #include "policy/internal.h"
 
 /* How many times longer than it has been seen growth is believed to go on. The dearer the action, the less. */

@@ -101,7 +101,7 @@ static uint64_t latest(const Line *l, double room) {
         double divisor = l->slope * l->slope - q2 * l->error2;
         double root = l->error2 * (room * room - q2 * centre) + centre * l->slope * l->slope;
 
-        if (l->slope <= 0 || divisor <= 0)
+        if (l->slope <= 0 || divisor <= 0) /* rounding alone: what grows beyond doubt has both above zero */
                 return USEC_INFINITY;
         return usec_of((l->slope * room + l->quantile * sqrt(fmax(root, 0))) / divisor
                        - (l->now - l->sums.mean_x));

@@ -199,7 +199,7 @@ static TrendReset add_sample(Trend *t, uint64_t time_usec, double bytes) {
 bool window_open_point(const Trend *t, TrendPoint *ret) {
         double width = (double)t->bucket_width_usec / USEC_PER_SEC;
 
-        if (t->bucket_n == 0 || t->n_pending > 0)
+        if (t->bucket_n == 0)
                 return false;
         *ret = bucket_point(t, t->n > 0 ? window_at(t, t->n - 1)->weight : width);
         return window_departure(t, ret->time_usec, ret->bytes) == 0;

@@ -90,6 +90,19 @@ static void test_belief_grows_with_the_growth(void **state _unused_) {
         }
 }
 
+static void test_belief_ends_with_the_process(void **state _unused_) {
+        PolicyInput in = growing(T0, 30, 280 * SECOND);
+
+        fresh();
+        in.trend_span_usec = 5 * MINUTE;
+        hold(in, 5 * MINUTE, RUNG_ROTATE);
+        assert_int_equal(decisions[RUNG_ROTATE].trigger, REASON_TIME_TO_LIMIT);
+        policy_target_changed(&policy, T0 + 5 * MINUTE, true, &(Decision){0});
+        in.now_usec = T0 + 10 * MINUTE;
+        in.trend_span_usec = 4 * MINUTE;
+        assert_int_equal(step(in, RUNG_ROTATE)->trigger, REASON_BELOW);
+}
+
 static void test_decision_carries_its_evidence(void **state _unused_) {
         PolicyInput in = growing(T0, 50, 7 * MINUTE);
         const Decision *d;
@@ -206,6 +219,9 @@ static void test_dry_run_has_the_same_rhythm(void **state _unused_) {
         assert_int_equal(would[RUNG_ROTATE], 2);
         assert_true(policy.alert_firing);
         assert_int_equal(policy.n_rotations, 0);
+        policy_set_options(&policy, &o);
+        expect("a reload changes nothing", step(input(T0 + USEC_PER_HOUR - SECOND, 93), RUNG_RECLAIM), VERB_SKIP,
+               REASON_COOLDOWN);
         o.dry_run = false;
         policy_set_options(&policy, &o);
         expect("in earnest", step(input(T0 + USEC_PER_HOUR, 93), RUNG_RECLAIM), VERB_ACT, REASON_USED_RATIO);
@@ -313,6 +329,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_thresholds),
                 cmocka_unit_test(test_belief_grows_with_the_growth),
+                cmocka_unit_test(test_belief_ends_with_the_process),
                 cmocka_unit_test(test_decision_carries_its_evidence),
                 cmocka_unit_test(test_alert_life),
                 cmocka_unit_test(test_alert_repeats),
