@@ -105,7 +105,8 @@ static bool one_heap_check(Mk *m) {
 
 int mk_steady(Mk *m) {
         static Heap h;
-        Shape s = {.size_bytes = mk_arg_u64(m, "size_mib", 16) * MIB, .hole_bytes = 64, .live_bytes = 4096, .keep_every = 1};
+        Shape s = {.size_bytes = mk_arg_u64(m, "size_mib", 16) * MIB, .hole_bytes = 64, .live_bytes = 4096,
+                   .keep_every = 1};
 
         stdin_waiter_init(m, mk_arg(m, "wait", "read"));
         heap_fragment(&h, &s, s.size_bytes);

@@ -69,7 +69,8 @@ int mk_deep_stack(Mk *m) {
                 deep_serve(&d);
                 return 0;
         }
-        unsigned char *p = mmap(NULL, size + 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); /* guard page first */
+        /* the first page stays as it is: a guard */
+        unsigned char *p = mmap(NULL, size + 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (p == MAP_FAILED || mprotect(p + 4096, size, PROT_READ | PROT_WRITE) < 0 || size < 32768)
                 mk_die("stack_kib=", EINVAL);
         d.floor = (uintptr_t)p + 4096;

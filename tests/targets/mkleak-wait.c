@@ -102,9 +102,9 @@ static int epoll_open(Waiter *w) {
 
         if (r < 0)
                 return r;
+        struct epoll_event e = {.events = EPOLLIN, .data.u64 = 4711};
         w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-        if (w->epoll_fd < 0 ||
-            epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, w->fd, &(struct epoll_event){.events = EPOLLIN, .data.u64 = 4711}) < 0)
+        if (w->epoll_fd < 0 || epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, w->fd, &e) < 0)
                 return -errno;
         return 0;
 }

@@ -10,8 +10,8 @@
 
 static const MkTarget targets[] = {
         {"steady", "size_mib= wait=", "holds size_mib (16) of touched heap and sleeps", mk_steady},
-        {"leak", "bytes_per_s= block_bytes= limit_mib=", "leaks bytes_per_s (1048576) in blocks, up to limit_mib (1024)",
-         mk_leak},
+        {"leak", "bytes_per_s= block_bytes= limit_mib=",
+         "leaks bytes_per_s (1048576) in blocks, up to limit_mib (1024)", mk_leak},
         {"fragment", "size_mib= hole_bytes= live_bytes= keep_every= wait=",
          "single-threaded: size_mib (64) of freed holes (16384) between live blocks (48); of the holes every "
          "keep_every-th (0: none) is kept",
@@ -32,7 +32,8 @@ static const MkTarget targets[] = {
         {"sigaltstack", "where=", "has an alternate signal stack; sleeps on the usual one (where=main), or on the "
          "alternate one in a handler (where=handler)",
          mk_sigaltstack},
-        {"fpu", "", "sleeps with known values in every register and in the red zone, and checks them each time", mk_fpu},
+        {"fpu", "", "sleeps with known values in every register and in the red zone, and checks them each time",
+         mk_fpu},
         {"errno-keeper", "wait= timeout_ms=", "errno must be the same after each sleep", mk_errno_keeper},
         {"mask-keeper", "wait=", "an odd signal mask and a pending signal must be the same after each sleep",
          mk_mask_keeper},
