@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a subcommand of `plateau` is: a name, the texts of its help, its options as a table, and a function. main.c
+ * What a subcommand of `plateau` is: a name, the texts of its help, its options as a table, and a function. commands.c
  * holds the list, help.c prints any of them, args.c parses any of them; a new subcommand is one file and one line in
- * main.c.
+ * commands.c.
  */
 #pragma once
 
@@ -38,7 +38,7 @@ extern const Command command_reclaim;
 extern const Command command_status;
 extern const Command command_watch;
 
-/* cli_commands() - all of them in the order of the help, NULL at the end. Owner: static, main.c. */
+/* cli_commands() - all of them in the order of the help, NULL at the end. Owner: static. */
 const Command *const *cli_commands(void);
 /* cli_find() - by its exact name. Return: NULL if there is none. */
 const Command *cli_find(const char *name);

@@ -152,31 +152,6 @@ void help_overview(void) {
         help_end(&s);
 }
 
-const Command *cli_find(const char *name) {
-        for (const Command *const *c = cli_commands(); *c; c++)
-                if (strcmp((*c)->name, name) == 0)
-                        return *c;
-        return NULL;
-}
-
-int cli_unknown(const char *name) {
-        const char *names[16] = {0};
-        _cleanup_buf_ Buf safe = BUF_NULL;
-        size_t n = 0;
-        int i;
-
-        for (const Command *const *c = cli_commands(); *c && n + 1 < ELEMENTSOF(names); c++)
-                names[n++] = (*c)->name;
-        term_safe(&safe, term_has_utf8(), name);
-        i = args_nearest(name, names);
-        if (i >= 0)
-                fprintf(stderr, "plateau: unknown command '%s'; did you mean '%s'?\n", buf_str(&safe), names[i]);
-        else
-                fprintf(stderr, "plateau: unknown command '%s'\n", buf_str(&safe));
-        fputs("Try: plateau help\n", stderr);
-        return CLI_USAGE;
-}
-
 static int help_main(const Command *self, int argc, char **argv) {
         ArgWords words;
         const Command *c;

@@ -4,15 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/term.h"
 #include "util/version.h"
 
-static const Command *const commands[] = {
-        &command_status, &command_watch, &command_reclaim, &command_check, &command_help, NULL,
-};
-
-const Command *const *cli_commands(void) {
-        return commands;
+/* What was not written was not said: a full disk must not look like success. */
+static int finish(int status) {
+        if (fflush(stdout) == 0 && !ferror(stdout))
+                return status;
+        fprintf(stderr, "plateau: writing standard output: %s\n", strerror(errno));
+        return status == CLI_OK ? CLI_ERROR : status;
 }
 
 int main(int argc, char **argv) {
@@ -25,10 +24,10 @@ int main(int argc, char **argv) {
         }
         if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
                 printf("plateau %s\n", plateau_version());
-                return CLI_OK;
+                return finish(CLI_OK);
         }
         if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
                 name = "help";
         c = cli_find(name);
-        return c ? c->run(c, argc - 1, argv + 1) : cli_unknown(name);
+        return finish(c ? c->run(c, argc - 1, argv + 1) : cli_unknown(name));
 }

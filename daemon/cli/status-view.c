@@ -108,7 +108,7 @@ static void draw_headline(Screen *s, const json_t *t) {
         char age[WORDS_MAX];
         uint64_t v;
 
-        screen_safe(s, STYLE_BOLD, name ? name : "(no name)", 40);
+        screen_safe(s, STYLE_BOLD, name && *name ? name : "(no name)", 40);
         if (!doc_is_true(t, "present")) {
                 screen_pad(s, INDENT);
                 screen_words(s, INDENT, STYLE_WARN, "no such process now; looking for it");
@@ -116,7 +116,7 @@ static void draw_headline(Screen *s, const json_t *t) {
                 return;
         }
         screen_pad(s, INDENT);
-        screen_safe(s, STYLE_PLAIN, comm ? comm : "?", 32);
+        screen_safe(s, STYLE_PLAIN, comm && *comm ? comm : "(no name)", 32);
         if (doc_u64(t, "pid", &v))
                 screen_item(s, INDENT, STYLE_PLAIN, "pid %llu", (unsigned long long)v);
         if (doc_usec(t, "age_s", &v))

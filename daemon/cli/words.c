@@ -54,6 +54,8 @@ static void forecast_wait(char *buf, const TrendFit *fit, uint64_t min_span_usec
         if (min_span_usec && fit->span_usec < min_span_usec)
                 snprintf(buf, WORDS_MAX, "no forecast yet: needs %.24s of samples, has %.24s",
                          words_time(need, min_span_usec), words_time(have, fit->span_usec));
+        else if (fit->n == 0)
+                snprintf(buf, WORDS_MAX, "no forecast yet");
         else
                 snprintf(buf, WORDS_MAX, "no forecast yet: %u sample%s over %.24s", fit->n, fit->n == 1 ? "" : "s",
                          words_time(have, fit->span_usec));
