@@ -321,6 +321,20 @@ def test_status_hostile_values():
                     plain(expect(d.status(), 0).stdout)
 
 
+def test_status_leaves_out_what_is_no_figure():
+    """status shows no figure where the document has another type"""
+    for value in (None, True, 'x', '7', -1, [], {}):
+        document = copy.deepcopy(GOLDEN_DOCUMENT)
+        target = document['targets'][0]
+        document['targets'] = [target]
+        for key in ('sample', 'limit', 'trend', 'last_actions', 'age_s', 'pid'):
+            target[key] = replaced(target[key], value)
+        with Daemon(document) as d:
+            text = plain(expect(d.status(), 0).stdout).split('\n\n')[1]
+        for part in ('usage', 'RSS', 'growth', 'limit in', 'pid', 'started', 'gave back', ' 0 '):
+            assert part not in text, (value, part, text)
+
+
 def test_status_names_are_neutralised():
     """status shows escapes, newlines and direction marks in names as text"""
     document = copy.deepcopy(GOLDEN_DOCUMENT)
