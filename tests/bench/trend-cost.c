@@ -87,13 +87,13 @@ static void measure(const Case *c) {
         for (uint64_t i = 1; i <= ROUNDS; i++)
                 step(&f, i * c->step_usec, sample(c, i));
         all = now_mono_usec() - start;
-        printf("%-28s n %3u  push %6.0f ns  fit %6.0f ns  step %4.0f ns  tick %6.0f ns\n", c->name, f.n, ns(push), ns(fit),
-               ns(all), ns(push) + ns(fit) + ns(all));
+        printf("%-28s n %3u  push %6.0f ns  fit %6.0f ns  step %4.0f ns  tick %6.0f ns\n", c->name, f.n, ns(push),
+               ns(fit), ns(all), ns(push) + ns(fit) + ns(all));
 }
 
 int main(void) {
-        printf("sizeof Trend %zu, TrendFit %zu, Policy %zu, PolicyInput %zu, Decision %zu, Outcome %zu\n", sizeof(Trend),
-               sizeof(TrendFit), sizeof(Policy), sizeof(PolicyInput), sizeof(Decision), sizeof(Outcome));
+        printf("sizeof Trend %zu, TrendFit %zu, Policy %zu, PolicyInput %zu, Decision %zu, Outcome %zu\n",
+               sizeof(Trend), sizeof(TrendFit), sizeof(Policy), sizeof(PolicyInput), sizeof(Decision), sizeof(Outcome));
         for (size_t i = 0; i < ELEMENTSOF(cases); i++)
                 measure(&cases[i]);
         return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "probe/inject/borrow.h"
 
+#include <sched.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +15,8 @@
 #include "util/rootfs.h"
 
 #define STOP_TIMEOUT_USEC (500 * USEC_PER_MSEC) /* a blocked thread stops within a scheduling delay */
-#define RETRY_NSEC 10000000L
+#define RETRY_FIRST_NSEC 5000000L
+#define RETRY_LAST_NSEC 160000000L
 #define CALL_STACK_BYTES 1024 /* what mmap and munmap take on the borrowed stack, with room */
 
 int borrow_open(Borrow *b, pid_t pid, uint64_t start_ticks) {
@@ -111,6 +113,7 @@ static ProbeResult try_thread(Borrow *b, BorrowPlace place, const Candidate *c, 
 
         if (status_fd < 0)
                 return PROBE_E_NO_SAFE_THREAD;
+        sched_yield(); /* a fresh time slice: to be preempted while a thread is being held would be the longest stop */
         touch(&chain, sizeof(chain));
         touch(&t, sizeof(t));
         switch (tracee_stop(&t, c->tid, STOP_TIMEOUT_USEC)) {
@@ -135,49 +138,60 @@ static ProbeResult try_thread(Borrow *b, BorrowPlace place, const Candidate *c, 
                 b->n_declined++;
                 return PROBE_E_NO_SAFE_THREAD;
         }
+        b->last_tid = c->tid;
         r = write_chain(b, &t, room ? arch_sp(&t.state) - ARCH_RED_ZONE : b->stack_top, fn, userdata, &chain);
         if (r == 0)
                 r = tracee_switch(&t, &chain, &held);
         else
                 tracee_release(&t, &held);
         account(b, held);
-        b->last_tid = c->tid;
         return r == 0 ? PROBE_OK : PROBE_E_NO_SAFE_THREAD;
 }
 
+/* Still the same process? And a new map: stacks come and go with threads. An old one serves when it cannot be read in
+ * one piece: a stack that is not in it is declined. */
 static ProbeResult still_there(Borrow *b) {
+        Maps fresh;
         uint64_t ticks;
         int r = facts_start_ticks(b->proc_fd, &ticks);
 
         if (r < 0 || ticks != b->start_ticks)
                 return PROBE_E_GONE;
-        /* stacks come and go with threads */
-        maps_done(&b->maps);
-        r = maps_read(b->proc_fd, &b->maps);
-        return r == 0                        ? PROBE_OK
+        r = maps_read(b->proc_fd, &fresh);
+        if (r == 0) {
+                maps_done(&b->maps);
+                b->maps = fresh;
+        }
+        return r == 0 || r == -EAGAIN        ? PROBE_OK
                : r == -EACCES || r == -EPERM ? PROBE_E_ACCESS
                : r == -ESRCH                 ? PROBE_E_GONE
                                              : PROBE_E_INTERNAL;
 }
 
-ProbeResult borrow_call(Borrow *b, BorrowPlace place, BorrowCallsFn fn, void *userdata) {
-        for (;;) {
-                Candidate list[THREADS_CANDIDATES_MAX];
-                ProbeResult p = still_there(b);
-                int n;
+static ProbeResult try_all(Borrow *b, BorrowPlace place, BorrowCallsFn fn, void *userdata) {
+        Candidate list[THREADS_CANDIDATES_MAX];
+        int n = threads_find(b->proc_fd, b->pid, list);
 
-                if (p != PROBE_OK)
+        if (n == -EACCES || n == -EPERM)
+                return PROBE_E_ACCESS;
+        for (int i = 0; i < n; i++) {
+                ProbeResult p = try_thread(b, place, &list[i], fn, userdata);
+
+                if (p != PROBE_E_NO_SAFE_THREAD)
                         return p;
-                n = threads_find(b->proc_fd, b->pid, list);
-                if (n == -EACCES || n == -EPERM)
-                        return PROBE_E_ACCESS;
-                for (int i = 0; i < n; i++) {
-                        p = try_thread(b, place, &list[i], fn, userdata);
-                        if (p != PROBE_E_NO_SAFE_THREAD)
-                                return p;
-                }
-                if (now_mono_usec() > b->deadline_usec)
-                        return PROBE_E_NO_SAFE_THREAD;
-                nanosleep(&(struct timespec){.tv_nsec = RETRY_NSEC}, NULL); /* between two looks at a busy process */
+        }
+        return PROBE_E_NO_SAFE_THREAD;
+}
+
+ProbeResult borrow_call(Borrow *b, BorrowPlace place, BorrowCallsFn fn, void *userdata) {
+        for (long nsec = RETRY_FIRST_NSEC;; nsec = min_of(nsec * 2, RETRY_LAST_NSEC)) {
+                ProbeResult p = still_there(b);
+
+                if (p == PROBE_OK)
+                        p = try_all(b, place, fn, userdata);
+                if (p != PROBE_E_NO_SAFE_THREAD || now_mono_usec() > b->deadline_usec)
+                        return p;
+                /* between two looks at a process that is busy, or at a thread that stays where it was declined */
+                nanosleep(&(struct timespec){.tv_nsec = nsec}, NULL);
         }
 }

@@ -27,7 +27,7 @@ typedef struct Borrow {
         uint64_t held_usec, held_max_usec;
         unsigned n_declined;
         SafePoint last_decline;
-        pid_t last_tid;
+        pid_t last_tid; /* the thread that is being, or was, borrowed; set before BorrowCallsFn runs */
 } Borrow;
 
 #define BORROW_NULL ((Borrow){.proc_fd = -1, .lock_fd = -1, .last_decline = SAFE_NOT_BLOCKED})

@@ -135,7 +135,7 @@ static int add_line(Maps *m, const char *line) {
         return r;
 }
 
-int maps_read(int proc_pid_fd, Maps *ret) {
+static int read_once(int proc_pid_fd, Maps *ret) {
         _cleanup_(maps_done) Maps m = MAPS_NULL;
         _cleanup_fd_ int fd = openat(proc_pid_fd, "maps", O_RDONLY | O_CLOEXEC);
         _cleanup_free_ char *buf = malloc(LINE_MAX_BYTES * 2);
@@ -177,6 +177,16 @@ int maps_read(int proc_pid_fd, Maps *ret) {
         *ret = m;
         m = MAPS_NULL;
         return 0;
+}
+
+/* The file is made page by page, under the lock for each alone: between two of them the process may map and unmap, so
+ * that one map appears twice or overlaps another. Such a reading is no snapshot of anything. */
+int maps_read(int proc_pid_fd, Maps *ret) {
+        int r = -EINVAL;
+
+        for (int tries = 0; tries < 8 && r == -EINVAL; tries++)
+                r = read_once(proc_pid_fd, ret);
+        return r == -EINVAL ? -EAGAIN : r;
 }
 
 const Map *maps_find(const Maps *m, uint64_t addr) {

@@ -26,7 +26,7 @@
 
 typedef struct Mailbox {
         uint64_t magic;
-        uint64_t armed;       /* 1 from before the switch until the call is known to be over */
+        uint64_t armed; /* the borrowed thread, from before the switch until the call is known to be over; else 0 */
         uint64_t begin[2];    /* struct timespec, by the first clock_gettime of the chain */
         uint64_t end[2];      /* by the last: nonzero = the borrowed thread is through */
         uint64_t thread;      /* pthread_t of the thread of its own; 0 = none (yet) */

@@ -133,6 +133,26 @@ int threads_parse_syscall(const char *line, Candidate *ret) {
         return 0;
 }
 
+int threads_stack_pointer(int proc_pid_fd, pid_t tid, uint64_t *ret) {
+        char path[48], buf[256], *last;
+        const char *p;
+        ssize_t n;
+        uint64_t sp, pc;
+
+        snprintf(path, sizeof(path), "task/%d/syscall", tid);
+        n = rootfs_read(proc_pid_fd, path, buf, sizeof(buf));
+        if (n < 0)
+                return n == -ENOENT ? -ESRCH : (int)n;
+        buf[strcspn(buf, "\n")] = '\0';
+        /* "running", or a line that ends in the stack pointer and the program counter */
+        last = strrchr(buf, ' ');
+        if (!last)
+                return -EAGAIN;
+        for (p = last; p > buf && p[-1] != ' '; p--)
+                ;
+        return next_hex(&p, &sp) && next_hex(&p, &pc) ? (*ret = sp, 0) : -EINVAL;
+}
+
 /* One look at one thread. Return: 0: may be borrowed; -EAGAIN: not now; other negative errno. */
 static int look(int task_fd, const char *tid_name, Candidate *ret) {
         _cleanup_fd_ int dir = rootfs_open_dir(task_fd, tid_name);

@@ -29,6 +29,10 @@ int threads_rank(long nr, const uint64_t args[static 6]);
  * -EINVAL. Pure. */
 int threads_parse_syscall(const char *line, Candidate *ret) _must_check_;
 
+/* threads_stack_pointer() - of a thread that sleeps. Return: 0; -EAGAIN: it runs, so nobody can tell; -ESRCH: no such
+ * thread; other negative errno. */
+int threads_stack_pointer(int proc_pid_fd, pid_t tid, uint64_t *ret) _must_check_;
+
 /**
  * threads_find() - candidates that did not move between two looks, best first
  * @proc_pid_fd: /proc/PID

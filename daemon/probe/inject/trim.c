@@ -14,11 +14,13 @@
 #include "probe/inject/facts.h"
 #include "probe/inject/remote.h"
 #include "probe/inject/scratch.h"
+#include "probe/inject/threads.h"
 #include "util/clock.h"
 #include "util/format.h"
 #include "util/rootfs.h"
 
 #define MAP_TIMEOUT_USEC (2 * USEC_PER_SEC) /* for a thread that was let go to get its turn and make one system call */
+#define ASLEEP_TIMEOUT_USEC (200 * USEC_PER_MSEC) /* to see a busy thread asleep once */
 #define POLL_FIRST_NSEC 20000L
 #define POLL_LAST_NSEC 2000000L
 
@@ -111,6 +113,10 @@ static ProbeResult open_target(Session *s) {
         if (p != PROBE_OK)
                 return p;
         r = maps_read(s->b.proc_fd, &s->b.maps);
+        if (r == -EAGAIN) {
+                say(s, "its memory map changes faster than it can be read");
+                return PROBE_E_NO_SAFE_THREAD;
+        }
         if (r == -EACCES || r == -EPERM) {
                 access_explain(s->b.proc_fd, &f, s->reply->detail, sizeof(s->reply->detail));
                 return PROBE_E_ACCESS;
@@ -134,14 +140,29 @@ static void calls_map(void *userdata, Call *calls, size_t *n) {
                                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, (uint64_t)-1, 0}};
 }
 
-static bool is_running(Session *s, const Mailbox *box) {
-        uint32_t tid;
+static bool is_in_scratch(const Session *s, uint64_t addr, size_t n) {
+        return addr >= s->scratch && addr <= s->scratch + SCRATCH_SIZE - n;
+}
 
-        if (!box->armed)
+/* Is a call of an earlier run still under way? From the switch to the last frame the borrowed thread's stack pointer is
+ * in the scratch memory; asleep anywhere else, it never was switched (its probe died first) or it is through. */
+static bool is_running(const Session *s, const Mailbox *box) {
+        uint64_t sp;
+        uint32_t tid;
+        int r;
+
+        if (box->armed == 0)
                 return false;
-        if (box->end[0] == 0 && box->end[1] == 0)
-                return true;
-        return box->thread >= s->scratch && box->thread < s->scratch + SCRATCH_SIZE - PTHREAD_TID_OFFSET - 4 &&
+        if (box->end[0] == 0 && box->end[1] == 0) {
+                long nsec = POLL_FIRST_NSEC;
+                uint64_t deadline = now_mono_usec() + ASLEEP_TIMEOUT_USEC;
+
+                while ((r = threads_stack_pointer(s->b.proc_fd, (pid_t)box->armed, &sp)) == -EAGAIN &&
+                       now_mono_usec() < deadline)
+                        pause_a_little(&nsec);
+                return r == -ESRCH ? false : r < 0 || is_in_scratch(s, sp, 1);
+        }
+        return is_in_scratch(s, box->thread, PTHREAD_TID_OFFSET + sizeof(tid)) &&
                remote_read(s->b.pid, box->thread + PTHREAD_TID_OFFSET, &tid, sizeof(tid)) == 0 && tid != 0;
 }
 
@@ -188,7 +209,10 @@ static ProbeResult get_scratch(Session *s) {
 static void calls_trim(void *userdata, Call *calls, size_t *n) {
         Session *s = userdata;
         const LibcSymbols *sym = &s->b.image.sym;
+        Mailbox box = {.magic = SCRATCH_MAGIC, .armed = (uint64_t)s->b.last_tid};
 
+        remote_write(s->b.pid, s->scratch, &box,
+                     sizeof(box)); /* if it fails, so does the chain's, and nothing starts */
         calls[(*n)++] = (Call){sym->clock_gettime, {CLOCK_MONOTONIC, BOX(begin)}};
         if (s->own_thread) {
                 calls[(*n)++] = (Call){sym->pthread_attr_init, {BOX(attr)}};
@@ -203,18 +227,15 @@ static void calls_trim(void *userdata, Call *calls, size_t *n) {
 }
 
 static ProbeResult start_trim(Session *s) {
-        Mailbox box = {.magic = SCRATCH_MAGIC, .armed = 1};
+        uint64_t idle = 0;
         ProbeResult p;
 
-        if (remote_write(s->b.pid, s->scratch, &box, sizeof(box)) < 0)
-                return PROBE_E_GONE;
         s->b.stack_top = s->scratch + SCRATCH_CHAIN_TOP;
         p = borrow_call(&s->b, BORROW_ON_SCRATCH, calls_trim, s);
         s->switched_usec = now_mono_usec();
-        if (p != PROBE_OK) {
-                box.armed = 0;
-                remote_write(s->b.pid, s->scratch, &box, sizeof(box));
-        } else
+        if (p != PROBE_OK)
+                remote_write(s->b.pid, s->scratch + offsetof(Mailbox, armed), &idle, sizeof(idle));
+        else
                 s->reply->trim.tid = s->b.last_tid;
         return p;
 }
@@ -251,7 +272,7 @@ static ProbeResult wait_for_own_thread(Session *s, uint64_t deadline, const Mail
                 say(s, "pthread_create failed in it");
                 return PROBE_E_NO_MEMORY;
         }
-        if (box->thread < s->scratch || box->thread > s->scratch + SCRATCH_SIZE - PTHREAD_TID_OFFSET - sizeof(tid)) {
+        if (!is_in_scratch(s, box->thread, PTHREAD_TID_OFFSET + sizeof(tid))) {
                 say(s, "the new thread's descriptor is not where it should be");
                 s->scratch = 0; /* never unmap what a thread may stand on */
                 return PROBE_E_INTERNAL;
