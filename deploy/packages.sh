@@ -35,6 +35,7 @@ PLATEAU_TEST_DEPS=(
         py:websockets=python3-websockets
         cmd:ps=procps
         '?cmd:ctags=universal-ctags'
+        '?cmd:dbus-daemon=dbus-daemon,dbus'
         '?cmd:prometheus-pushgateway=prometheus-pushgateway'
         '?so:libjemalloc.so=libjemalloc2'
         '?so:libtcmalloc_minimal.so=libtcmalloc-minimal4t64,libtcmalloc-minimal4'

@@ -36,6 +36,16 @@ static void release(ActionRun *run) {
         free(u);
 }
 
+/* Not from within a callback of the bus: closing it there makes sd-bus abort in what it does next (dispatch_wqueue()
+ * asserts an open connection; seen with libsystemd 252 after the time-out of a call). */
+static int end_after_callback(UnitRun *u, OutcomeResult result) {
+        return run_end_later(&u->run, result);
+}
+
+static bool is_ending(const UnitRun *u) {
+        return u->run.later;
+}
+
 /* What the errors of the bus and of the manager mean to an operator. */
 static const struct {
         const char *name, *text;
@@ -54,6 +64,7 @@ static const struct {
         {SD_BUS_ERROR_NAME_HAS_NO_OWNER, "no systemd answers on this bus"},
         {SD_BUS_ERROR_NO_REPLY, "systemd did not answer"},
         {SD_BUS_ERROR_TIMEOUT, "systemd did not answer"},
+        {"System.Error.ETIMEDOUT", "systemd did not answer"},
         {SD_BUS_ERROR_DISCONNECTED, "the bus closed the connection"},
 };
 
@@ -83,7 +94,7 @@ static const struct {
         {"unsupported", "the unit's type is not supported here", OUTCOME_ERROR},
 };
 
-static void end_with_job(UnitRun *u, const char *result) {
+static int end_with_job(UnitRun *u, const char *result) {
         char span[RUN_SPAN_MAX];
 
         run_span(span, run_elapsed_usec(&u->run));
@@ -93,27 +104,25 @@ static void end_with_job(UnitRun *u, const char *result) {
                 if (job_results[i].result == OUTCOME_OK && subject_is_alive(&u->subject)) {
                         run_detail(&u->run, "%s: restarted after %s, but process %d goes on: it is of another unit",
                                    u->unit.name, span, (int)u->subject.pid);
-                        run_end(&u->run, OUTCOME_PARTIAL);
-                        return;
+                        return end_after_callback(u, OUTCOME_PARTIAL);
                 }
                 run_detail(&u->run, "%s: %s after %s", u->unit.name, job_results[i].text, span);
-                run_end(&u->run, job_results[i].result);
-                return;
+                return end_after_callback(u, job_results[i].result);
         }
         run_detail(&u->run, "%s: the restart ended as \"%s\" after %s", u->unit.name, result, span);
-        run_end(&u->run, OUTCOME_ERROR);
+        return end_after_callback(u, OUTCOME_ERROR);
 }
 
 static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *ret_error _unused_) {
         UnitRun *u = userdata;
         const char *path, *unit, *result;
         uint32_t id;
-        int r = sd_bus_message_read(m, "uoss", &id, &path, &unit, &result);
 
         /* the answer, with the job's path, is on the wire before the job's end: nothing is missed by not knowing it */
-        if (r >= 0 && u->job[0] && strcmp(path, u->job) == 0)
-                end_with_job(u, result);
-        return 0;
+        if (is_ending(u) || !u->job[0] || sd_bus_message_read(m, "uoss", &id, &path, &unit, &result) < 0 ||
+            strcmp(path, u->job) != 0)
+                return 0;
+        return end_with_job(u, result);
 }
 
 static int on_answer(sd_bus_message *m, void *userdata, sd_bus_error *ret_error _unused_) {
@@ -121,6 +130,8 @@ static int on_answer(sd_bus_message *m, void *userdata, sd_bus_error *ret_error 
         const sd_bus_error *e = sd_bus_message_get_error(m);
         const char *path = NULL;
 
+        if (is_ending(u))
+                return 0;
         if (!e && sd_bus_message_read(m, "o", &path) >= 0 && strlen(path) < sizeof(u->job)) {
                 strcpy(u->job, path);
                 return 0;
@@ -129,23 +140,25 @@ static int on_answer(sd_bus_message *m, void *userdata, sd_bus_error *ret_error 
                 describe_error(u, e);
         else
                 run_detail(&u->run, "%s: systemd's answer cannot be read", u->unit.name);
-        run_end(&u->run, OUTCOME_ERROR);
-        return 0;
+        return end_after_callback(u, OUTCOME_ERROR);
 }
 
 /* A connection that breaks answers the call in flight itself; afterwards only this tells it. */
 static int on_disconnected(sd_bus_message *m _unused_, void *userdata, sd_bus_error *ret_error _unused_) {
         UnitRun *u = userdata;
 
+        if (is_ending(u))
+                return 0;
         run_detail(&u->run, "%s: the bus closed the connection; the restart goes on without us", u->unit.name);
-        run_end(&u->run, OUTCOME_ERROR);
-        return 0;
+        return end_after_callback(u, OUTCOME_ERROR);
 }
 
 static int on_deadline(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
         UnitRun *u = userdata;
         char span[RUN_SPAN_MAX];
 
+        if (is_ending(u))
+                return 0;
         run_detail(&u->run, "%s: %s after %s", u->unit.name,
                    u->job[0] ? "still restarting, systemd goes on with it" : "no answer from systemd",
                    run_span(span, u->wait_usec));

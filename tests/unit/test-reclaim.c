@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Reclaim against a probe that is played by this very program: started through a symbolic link, it speaks probe/proto.h
+ * over descriptor 3 and misbehaves as the link's name says. Where it "waits", it waits for SIGUSR1 of the test.
+ */
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "unit/act.h"
+
+static char dir[] = "/tmp/plateau-reclaim-XXXXXX";
+
+/* ---- the probe's side ---- */
+
+static void answer(const ProbeRequest *q, uint32_t seq, ProbeResult result, const char *detail, size_t size) {
+        ProbeReply r = {
+                .magic = PROBE_MAGIC, .version = PROBE_PROTO_VERSION, .op = q->op, .seq = seq, .result = result};
+
+        snprintf(r.detail, sizeof(r.detail), "%s", detail);
+        if (q->op == PROBE_OP_TRIM) {
+                r.trim = (ProbeTrim){
+                        .rss_before_bytes = 646000000,
+                        .rss_after_bytes = 511000000,
+                        .stop_usec = 38,
+                        .duration_usec = 45000,
+                        .allocator = "glibc 2.36",
+                };
+                if (strcmp(detail, "nothing") == 0)
+                        r.trim.rss_after_bytes = 647000000;
+                if (strcmp(detail, "predicted") == 0) {
+                        r.trim.predicted = 1;
+                        r.trim.predicted_bytes = 138000000;
+                }
+        }
+        if (send(PROBE_FD, &r, size, MSG_NOSIGNAL) < 0)
+                _exit(3);
+}
+
+static void wait_for_usr1(void) {
+        sigset_t set;
+        int sig;
+
+        sigemptyset(&set);
+        sigaddset(&set, SIGUSR1);
+        sigwait(&set, &sig);
+}
+
+static void answer_as(const char *name, const ProbeRequest *q) {
+        char echo[PROBE_DETAIL_MAX];
+
+        if (strncmp(name, "result-", 7) == 0)
+                answer(q, q->seq, (ProbeResult)atoi(name + 7), "", sizeof(ProbeReply));
+        else if (strcmp(name, "detail") == 0)
+                answer(q, q->seq, PROBE_E_ACCESS, "Yama says \n no", sizeof(ProbeReply));
+        else if (strcmp(name, "echo") == 0) {
+                snprintf(echo, sizeof(echo), "op=%u pid=%d ticks=%llu find=%u finish=%u flags=%u", q->op, q->pid,
+                         (unsigned long long)q->start_ticks, q->find_timeout_msec, q->finish_timeout_msec, q->flags);
+                answer(q, q->seq, PROBE_E_INTERNAL, echo, sizeof(ProbeReply));
+        } else if (strcmp(name, "die") == 0)
+                _exit(1);
+        else if (strcmp(name, "short") == 0)
+                answer(q, q->seq, PROBE_OK, "", 17);
+        else if (strcmp(name, "wrong-seq") == 0)
+                answer(q, q->seq + 1, PROBE_OK, "", sizeof(ProbeReply));
+        else if (strcmp(name, "late") == 0) {
+                wait_for_usr1();
+                answer(q, q->seq, PROBE_OK, "", sizeof(ProbeReply));
+        } else
+                answer(q, q->seq, PROBE_OK, name, sizeof(ProbeReply));
+}
+
+static int play_probe(const char *name) {
+        ProbeRequest q;
+        sigset_t set;
+
+        sigemptyset(&set);
+        sigaddset(&set, SIGUSR1);
+        sigprocmask(SIG_BLOCK, &set, NULL);
+        while (recv(PROBE_FD, &q, sizeof(q), 0) == (ssize_t)sizeof(q))
+                answer_as(name, &q);
+        _exit(0);
+}
+
+/* ---- the test's side ---- */
+
+static int make_dir(void **state _unused_) {
+        return mkdtemp(dir) ? 0 : -1;
+}
+
+static int remove_dir(void **state _unused_) {
+        return rmdir(dir);
+}
+
+static void probe_rig_init(Rig *r, const char *name) {
+        char link[128], self[PATH_MAX];
+        ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+        assert_true(n > 0);
+        self[n] = '\0';
+        snprintf(link, sizeof(link), "%s/probe-%s", dir, name);
+        assert_int_equal(symlink(self, link), 0);
+        rig_init(r, act_child(NULL), true);
+        r->decision.rung = RUNG_RECLAIM;
+        assert_int_equal(probe_client_new(link, r->event, &r->context.probe), 0);
+        /* the link may go once the program runs: its first answer proves that */
+}
+
+static void probe_rig_done(Rig *r, const char *name) {
+        char link[128];
+        pid_t pid = r->context.probe ? probe_client_pid(r->context.probe) : 0;
+
+        r->context.probe = probe_client_free(r->context.probe);
+        if (pid > 0) {
+                kill(pid, SIGKILL);
+                (void)waitpid(pid, NULL, 0); /* the client may have waited for it itself */
+        }
+        snprintf(link, sizeof(link), "%s/probe-%s", dir, name);
+        assert_int_equal(unlink(link), 0);
+        rig_done(r);
+}
+
+static void test_answers(void **state _unused_) {
+        static const struct {
+                const char *name;
+                OutcomeResult result;
+                const char *detail;
+                uint64_t released_bytes;
+        } cases[] = {
+                {"ok", OUTCOME_OK, "glibc 2.36: gave back 135 MB of 646 MB in 45 ms, thread held 38 us", 135000000},
+                {"predicted", OUTCOME_OK, "thread held 38 us, predicted 138 MB", 135000000},
+                {"nothing", OUTCOME_PARTIAL, "glibc 2.36: gave back nothing of 646 MB", 0},
+                {"detail", OUTCOME_REFUSED, "Yama says \\n no", 0},
+                {"die", OUTCOME_ERROR, "plateau-probe failed in mid-request (Broken pipe)", 0},
+                {"short", OUTCOME_ERROR, "plateau-probe failed in mid-request", 0},
+                {"result-99", OUTCOME_ERROR, "plateau-probe failed in mid-request", 0},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                char why[160];
+                Rig r;
+
+                probe_rig_init(&r, cases[i].name);
+                assert_int_equal(action_reclaim.check(&r.context, why, sizeof(why)), 0);
+                rig_finish(&r, &action_reclaim);
+                assert_outcome(&r, cases[i].result, "malloc_trim", cases[i].detail);
+                assert_int_equal(r.outcome.rung, RUNG_RECLAIM);
+                assert_int_equal(r.outcome.released_bytes, cases[i].released_bytes);
+                if (cases[i].result == OUTCOME_OK) {
+                        assert_int_equal(r.outcome.before_bytes, 646000000);
+                        assert_int_equal(r.outcome.after_bytes, 511000000);
+                        assert_int_equal(r.outcome.stop_usec, 38);
+                        assert_int_equal(r.outcome.duration_usec, 45000);
+                }
+                if (cases[i].result == OUTCOME_ERROR) { /* the probe is gone for good */
+                        assert_int_equal(action_reclaim.check(&r.context, why, sizeof(why)), -EPIPE);
+                        r.n_done = 0;
+                        assert_int_equal(rig_start(&r, &action_reclaim), -EPIPE);
+                }
+                probe_rig_done(&r, cases[i].name);
+        }
+}
+
+static void test_every_refusal(void **state _unused_) {
+        static const OutcomeResult expected[_PROBE_RESULT_MAX] = {
+                [PROBE_OK] = OUTCOME_OK,
+                [PROBE_E_NO_MEMORY] = OUTCOME_ERROR,
+                [PROBE_E_PROTOCOL] = OUTCOME_ERROR,
+                [PROBE_E_INTERNAL] = OUTCOME_ERROR,
+                [PROBE_E_TIMEOUT] = OUTCOME_TIMEOUT,
+        };
+
+        for (int i = PROBE_OK + 1; i < _PROBE_RESULT_MAX; i++) {
+                char name[32];
+                Rig r;
+
+                snprintf(name, sizeof(name), "result-%d", i);
+                probe_rig_init(&r, name);
+                rig_finish(&r, &action_reclaim);
+                assert_outcome(&r, expected[i] ? expected[i] : OUTCOME_REFUSED, "malloc_trim",
+                               probe_result_text((ProbeResult)i));
+                assert_int_equal(r.outcome.stop_usec, 38); /* a look that came to nothing held a thread, too */
+                assert_int_equal(r.outcome.released_bytes, 0);
+                probe_rig_done(&r, name);
+        }
+}
+
+static void test_what_is_asked(void **state _unused_) {
+        char expected[160];
+        Rig r;
+
+        probe_rig_init(&r, "echo");
+        r.options.allow_seccomp = true;
+        r.options.reclaim_find_timeout_usec = 2000 * USEC_PER_MSEC;
+        r.options.reclaim_finish_timeout_usec = UINT64_MAX;
+        snprintf(expected, sizeof(expected), "op=%u pid=%d ticks=%llu find=2000 finish=%u flags=%u", PROBE_OP_TRIM,
+                 (int)r.child, (unsigned long long)r.target.start_ticks, UINT32_MAX, PROBE_FLAG_ALLOW_SECCOMP);
+        rig_finish(&r, &action_reclaim);
+        assert_outcome(&r, OUTCOME_ERROR, "malloc_trim", expected);
+        probe_rig_done(&r, "echo");
+}
+
+static bool probe_is_idle(Rig *r) {
+        return !probe_client_busy(r->context.probe);
+}
+
+/* One waits too long, one answers something else: both reach the deadline, 5 s and 100 ms, and on one loop. */
+static void test_no_answer_in_time(void **state _unused_) {
+        sd_event *other;
+        Rig late, wrong;
+
+        probe_rig_init(&late, "late");
+        probe_rig_init(&wrong, "wrong-seq");
+        assert_int_equal(rig_start(&wrong, &action_reclaim), 0);
+        rig_finish(&late, &action_reclaim);
+        rig_until(&wrong, rig_has_outcome);
+        assert_outcome(&late, OUTCOME_TIMEOUT, "malloc_trim", "plateau-probe did not answer within 5.1 s");
+        assert_outcome(&wrong, OUTCOME_TIMEOUT, "malloc_trim", "plateau-probe did not answer within ");
+        assert_int_equal(late.outcome.released_bytes, 0);
+
+        /* the answer that comes after all belongs to nobody, and the probe can be asked again */
+        assert_true(probe_client_busy(late.context.probe));
+        kill(probe_client_pid(late.context.probe), SIGUSR1);
+        rig_until(&late, probe_is_idle);
+        assert_int_equal(late.n_done, 1);
+        other = late.event;
+        assert_ptr_equal(other, late.context.event);
+        late.n_done = 0;
+        assert_int_equal(rig_start(&late, &action_reclaim), 0);
+        kill(probe_client_pid(late.context.probe), SIGUSR1);
+        rig_until(&late, rig_has_outcome);
+        assert_outcome(&late, OUTCOME_OK, "malloc_trim", "gave back 135 MB");
+        probe_rig_done(&late, "late");
+        probe_rig_done(&wrong, "wrong-seq");
+}
+
+static void test_cancel_in_flight(void **state _unused_) {
+        Rig r;
+
+        probe_rig_init(&r, "late");
+        assert_int_equal(rig_start(&r, &action_reclaim), 0);
+        action_reclaim.cancel(r.run);
+        assert_int_equal(r.n_done, 1);
+        assert_outcome(&r, OUTCOME_CANCELLED, "malloc_trim", "given up after ");
+        kill(probe_client_pid(r.context.probe), SIGUSR1);
+        rig_until(&r, probe_is_idle);
+        assert_int_equal(r.n_done, 1);
+        probe_rig_done(&r, "late");
+        action_reclaim.cancel(NULL);
+}
+
+static void test_client_freed_in_flight(void **state _unused_) {
+        pid_t pid;
+        Rig r;
+
+        probe_rig_init(&r, "late");
+        assert_int_equal(rig_start(&r, &action_reclaim), 0);
+        pid = probe_client_pid(r.context.probe);
+        r.context.probe = probe_client_free(r.context.probe);
+        assert_int_equal(r.n_done, 1);
+        assert_outcome(&r, OUTCOME_CANCELLED, "malloc_trim", "plateau-probe was dismissed in mid-request");
+        kill(pid, SIGKILL);
+        (void)waitpid(pid, NULL, 0);
+        probe_rig_done(&r, "late");
+}
+
+static void on_smaps(void *userdata, const ProbeReply *reply _unused_, int fd, int error _unused_) {
+        ++*(unsigned *)userdata;
+        fd_close(fd);
+}
+
+static unsigned n_smaps;
+
+static bool has_smaps(Rig *r _unused_) {
+        return n_smaps > 0;
+}
+
+static void test_probe_is_busy(void **state _unused_) {
+        ProbeRequest smaps = {.op = PROBE_OP_SMAPS_ROLLUP};
+        Rig r;
+
+        n_smaps = 0;
+        probe_rig_init(&r, "late");
+        assert_int_equal(probe_client_send(r.context.probe, &smaps, on_smaps, &n_smaps), 0);
+
+        /* for good */
+        rig_finish(&r, &action_reclaim);
+        assert_outcome(&r, OUTCOME_REFUSED, "malloc_trim", "plateau-probe is busy with an earlier request");
+        assert_int_equal(n_smaps, 0);
+
+        /* for a while: asked as soon as it is free */
+        r.n_done = 0;
+        r.options.reclaim_find_timeout_usec = ACT_DEADLINE_USEC;
+        assert_int_equal(rig_start(&r, &action_reclaim), 0);
+        kill(probe_client_pid(r.context.probe), SIGUSR1);
+        rig_until(&r, has_smaps);
+        assert_int_equal(r.n_done, 0);
+        kill(probe_client_pid(r.context.probe), SIGUSR1);
+        rig_until(&r, rig_has_outcome);
+        assert_outcome(&r, OUTCOME_OK, "malloc_trim", "gave back 135 MB");
+        probe_rig_done(&r, "late");
+}
+
+static void test_not_even_asked(void **state _unused_) {
+        ProbeClient *probe;
+        char why[160];
+        Rig r;
+
+        probe_rig_init(&r, "ok");
+        probe = r.context.probe;
+        r.context.probe = NULL;
+        assert_int_equal(action_reclaim.check(&r.context, why, sizeof(why)), -EOPNOTSUPP);
+        assert_int_equal(rig_start(&r, &action_reclaim), -EOPNOTSUPP);
+        r.context.probe = probe;
+        r.target.start_ticks++;
+        assert_int_equal(action_reclaim.check(&r.context, why, sizeof(why)), -ESRCH);
+        assert_int_equal(rig_start(&r, &action_reclaim), -ESRCH);
+        assert_false(probe_client_busy(probe));
+        r.target.pid = probe_client_pid(probe);
+        assert_int_equal(action_reclaim.check(&r.context, why, sizeof(why)), -EINVAL);
+        probe_rig_done(&r, "ok");
+}
+
+int main(int argc _unused_, char *argv[]) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_answers),
+                cmocka_unit_test(test_every_refusal),
+                cmocka_unit_test(test_what_is_asked),
+                cmocka_unit_test(test_no_answer_in_time),
+                cmocka_unit_test(test_cancel_in_flight),
+                cmocka_unit_test(test_client_freed_in_flight),
+                cmocka_unit_test(test_probe_is_busy),
+                cmocka_unit_test(test_not_even_asked),
+        };
+        const char *name = strrchr(argv[0], '/');
+
+        if (name && strncmp(name, "/probe-", 7) == 0)
+                return play_probe(name + 7);
+        return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}
