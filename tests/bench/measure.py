@@ -145,7 +145,8 @@ def plateaud_config(folder, pid, interval):
     with open(path, 'w', encoding='utf-8') as f:
         f.write(f'targets:\n  - name: bench\n    match:\n      pid: {pid}\n'
                 f'sample:\n  interval: {interval}\n'
-                f'status:\n  socket: {folder}/plateau-{interval}.sock\n')
+                f'policy:\n  dry_run: true\n'
+                f'socket: {folder}/plateau-{interval}.sock\n')
     return path
 
 
