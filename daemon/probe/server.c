@@ -26,7 +26,7 @@ static int drop_capabilities(void) {
                 return -EIO;
         had = capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_PTRACE) ||
               capng_have_capability(CAPNG_PERMITTED, CAP_SYS_PTRACE);
-        capng_clear(CAPNG_SELECT_ALL);
+        capng_clear(CAPNG_SELECT_BOTH); /* the ambient set follows the inheritable one (capabilities(7)) */
         if (had && capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_SYS_PTRACE) < 0)
                 return -EIO;
         /* the bounding set needs CAP_SETPCAP; without it there is nothing in it to gain under no_new_privs */

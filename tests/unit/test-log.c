@@ -46,7 +46,8 @@ static void capture_drain(void) {
 
         g_capture.len = 0;
         while (ioctl(g_capture.read_fd, FIONREAD, &available) == 0 && available > 0) {
-                ssize_t n = read(g_capture.read_fd, g_capture.text + g_capture.len, OUTPUT_MAX - g_capture.len);
+                size_t room = OUTPUT_MAX - min_of(g_capture.len, (size_t)OUTPUT_MAX);
+                ssize_t n = read(g_capture.read_fd, g_capture.text + g_capture.len, min_of(room, (size_t)PIPE_BUF));
 
                 if (n <= 0)
                         break;
