@@ -44,6 +44,7 @@ struct Watch {
         bool outcome_known[_RUNG_MAX];
         Outcome outcome[_RUNG_MAX];
         uint64_t outcome_real_usec[_RUNG_MAX];
+        uint64_t outcome_generation; /* of the process that the last reclaim was done in */
 
         uint64_t check_next_usec;
         bool can[_RUNG_MAX];
@@ -287,6 +288,8 @@ static void on_action_done(void *userdata, const Outcome *o) {
         w->outcome[o->rung] = *o;
         w->outcome_known[o->rung] = true;
         w->outcome_real_usec[o->rung] = now_real_usec();
+        if (o->rung == RUNG_RECLAIM)
+                w->outcome_generation = w->generation;
         w->counters.actions_total[o->rung][(unsigned)o->result < _OUTCOME_MAX ? o->result : OUTCOME_ERROR]++;
         if (o->rung == RUNG_RECLAIM) {
                 w->counters.reclaimed_bytes_total += o->released_bytes;
@@ -512,6 +515,16 @@ void watch_settings_changed(Watch *w) {
         w->check_next_usec = 0;
 }
 
+/* What is known of why it grows, by what was tried and measured; a survey of the heap will know more. */
+static const char *verdict_of(const Watch *w) {
+        const Outcome *o = &w->outcome[RUNG_RECLAIM];
+
+        if (!w->outcome_known[RUNG_RECLAIM] || w->outcome_generation != w->generation ||
+            (o->result != OUTCOME_OK && o->result != OUTCOME_PARTIAL))
+                return "unknown";
+        return policy_is_fruitless(&w->policy.options, o) ? "live growth or pinned fragmentation" : "trimmable";
+}
+
 void watch_view(const Watch *w, TargetView *ret) {
         *ret = (TargetView){
                 .target = &w->target,
@@ -524,7 +537,7 @@ void watch_view(const Watch *w, TargetView *ret) {
                 .alert_since_real_usec = w->alert_since_real_usec,
                 .action_in_flight = w->run != NULL,
                 .action_rung = w->run_decision.rung,
-                .verdict = "unknown",
+                .verdict = verdict_of(w),
                 .dry_run = w->policy.options.dry_run,
                 .counters = &w->counters,
         };

@@ -32,7 +32,7 @@ void policy_started(Policy *p, const Decision *d) {
 }
 
 /* Nothing was measured: the action's own word counts. */
-static bool is_fruitless(const PolicyOptions *o, const Outcome *out) {
+bool policy_is_fruitless(const PolicyOptions *o, const Outcome *out) {
         if (out->before_bytes == 0 && out->released_bytes == 0)
                 return out->result != OUTCOME_OK;
         return out->released_bytes < o->reclaim_min_yield_bytes
@@ -41,7 +41,7 @@ static bool is_fruitless(const PolicyOptions *o, const Outcome *out) {
 
 static void reclaim_ended(Policy *p, const Outcome *o) {
         bool touched = o->result != OUTCOME_REFUSED && o->result != OUTCOME_CANCELLED;
-        bool good = (o->result == OUTCOME_OK || o->result == OUTCOME_PARTIAL) && !is_fruitless(&p->options, o);
+        bool good = (o->result == OUTCOME_OK || o->result == OUTCOME_PARTIAL) && !policy_is_fruitless(&p->options, o);
 
         p->reclaim_done = true;
         p->reclaim_done_usec = o->time_usec;

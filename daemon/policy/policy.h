@@ -105,6 +105,9 @@ void policy_step(Policy *p, const PolicyInput *in, Decision ret[static _RUNG_MAX
 /* policy_started() - the daemon really started this action: cool-down, breaker. For an alert nothing is left to do. */
 void policy_started(Policy *p, const Decision *d);
 
+/* policy_is_fruitless() - did this reclaim give less than it is worth? */
+bool policy_is_fruitless(const PolicyOptions *o, const Outcome *out);
+
 /**
  * policy_outcome() - how it ended
  * A reclaim that gave too little, failed or timed out is a strike; one that was refused or cancelled only lets rotate
