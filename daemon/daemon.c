@@ -142,6 +142,14 @@ static void tell_service_manager(Daemon *d, bool progressed) {
                 log_line(LOG_DEBUG, "notify.failed", "the service manager could not be told: %s", strerror(-r));
 }
 
+static void on_sink_changed(void *userdata _unused_, const SinkCounters *s) {
+        bool broken = s->last_error[0] != '\0';
+
+        log_event(broken ? LOG_WARNING : LOG_NOTICE, broken ? "sink.failing" : "sink.recovered",
+                  LOG_FIELDS(LF_S("sink", s->name), LF_U("queued", s->queued), LF_S("error", s->last_error)),
+                  broken ? "%s: cannot deliver: %s" : "%s: delivers again%s", s->name, s->last_error);
+}
+
 /* ---- the probe ---- */
 
 static void on_hello(void *userdata, const ProbeReply *r, int fd, int error) {
@@ -410,7 +418,7 @@ static int open_sources(Daemon *d, const DaemonSetup *setup, char *why, size_t w
 }
 
 static int start(Daemon *d, const DaemonSetup *setup, char *why, size_t why_size) {
-        ReportHost host = {.view = fill_view, .health = health, .userdata = d};
+        ReportHost host = {.view = fill_view, .health = health, .sink_changed = on_sink_changed, .userdata = d};
         Watch *plan[SETTINGS_TARGETS_MAX];
         bool fresh[SETTINGS_TARGETS_MAX];
         int r = open_sources(d, setup, why, why_size);

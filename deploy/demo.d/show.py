@@ -106,7 +106,7 @@ class Demo:
         gateway, receiver = free_port(), http.server.ThreadingHTTPServer(('127.0.0.1', 0), Receiver)
         threading.Thread(target=receiver.serve_forever, daemon=True).start()
         self.gateway = f'http://127.0.0.1:{gateway}'
-        self.spawn([shutil.which('prometheus-pushgateway'), f'--web.listen-address=127.0.0.1:{gateway}'],
+        self.spawn([shutil.which('prometheus-pushgateway'), f'--web.listen-address=127.0.0.1:{gateway}', '--persistence.file='],
                    cwd=self.dir, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for name, allocator, profile, _, _ in SERVERS:
             with open(self.dir / f'{name}.log', 'wb') as log:

@@ -186,7 +186,7 @@ def test_pushgateway():
     program = need('prometheus-pushgateway')
     port = free_port()
     url = f'http://127.0.0.1:{port}'
-    with subprocess.Popen([program, f'--web.listen-address=127.0.0.1:{port}'], stderr=subprocess.DEVNULL) as gateway:
+    with subprocess.Popen([program, f'--web.listen-address=127.0.0.1:{port}', '--persistence.file='], stderr=subprocess.DEVNULL) as gateway:
         try:
             def ready():
                 try:
@@ -217,6 +217,7 @@ def test_sinks_down():
                   f'webhook: {{url: "http://127.0.0.1:{port}/"}}}}\n')
         with daemon(config) as d:
             d.event('alert.act')
+            assert 'refused' in d.event('sink.failing', sink='webhook')['error']
             sinks = d.wait_status('a failed attempt', lambda s: all(k['failed_total'] for k in s['sinks']))['sinks']
             assert len(sinks) == 2 and all(k['last_error'] for k in sinks), sinks
             n = d.target()['counters']['samples_total']
