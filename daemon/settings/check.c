@@ -184,7 +184,8 @@ static void check_idle(const Checker *c) {
 
                         if (is_prefix ? strncmp(row->key, key, n) != 0 : strcmp(row->key, key) != 0)
                                 continue;
-                        if (!is_given(c, row->key) || is_broken(c, row->key) || !differs_from_default(c, row))
+                        if (origin(c, row->key)->origin != ORIGIN_FILE || is_broken(c, row->key) ||
+                            !differs_from_default(c, row))
                                 continue;
                         problem_warning(c->problems, origin(c, row->key)->mark, "%s: has no effect: %s", row->key,
                                         idle_rules[i].why);

@@ -84,6 +84,20 @@ static bool take_text(Loader *l, Mark m, const SchemaRow *row, const char *what,
         return r == 0;
 }
 
+/* "${...}" in an item: a label would carry it as it is; an argument may be meant for a shell, sh -c. */
+static int judge_variable(Loader *l, const SchemaRow *row, const Node *value, Buf *why) {
+        char *const *argv = schema_field(row, l->s, l->target);
+
+        if (row->type->node == NODE_MAP) {
+                buf_adds(why, "holds ${...}, which is not expanded");
+                return -EINVAL;
+        }
+        if (!argv[0] || !argv[1] || strcmp(argv[1], "-c") != 0)
+                problem_warning(l->problems, value->mark, "%s: ${...} is passed on as it is: there is no shell",
+                                row->key);
+        return 0;
+}
+
 /* Return: whether the item was taken. */
 static bool take_item(Loader *l, const SchemaRow *row, const Node *key, const Node *value) {
         const char *name = key ? tree_text(l->tree, key) : NULL;
@@ -104,10 +118,11 @@ static bool take_item(Loader *l, const SchemaRow *row, const Node *key, const No
                 if (value->kind == NODE_BROKEN)
                         return false;
                 key_show(&shown, row->key, l->target);
-                problem_error(l->problems, value->mark, "%s: %s where text is due", buf_str(&shown),
+                problem_error(l->problems, value->mark, "%s: is %s; allowed: text", buf_str(&shown),
                               tree_kind_name(l->tree, value));
                 return false;
-        }
+        } else if (r == 0 && strstr(tree_text(l->tree, value), "${"))
+                r = judge_variable(l, row, value, &why);
         if (r == 0)
                 r = row->type->add(row, name, tree_text(l->tree, value), schema_field(row, l->s, l->target), &why);
         if (r == -ENOMEM)
@@ -173,17 +188,22 @@ static bool take_items(Loader *l, const SchemaRow *row, const Node *node) {
         return good;
 }
 
-static void tell_wrong_kind(Loader *l, const Node *node, const char *key, const char *due) {
-        _cleanup_buf_ Buf shown = BUF_NULL;
+static void tell_wrong_kind(Loader *l, const Node *node, const char *key, const char *allowed) {
+        _cleanup_buf_ Buf shown = BUF_NULL, quoted = BUF_NULL;
+        bool is_null = tree_is_null(l->tree, node);
 
         key_show(&shown, key, l->target);
-        if (tree_is_null(l->tree, node))
+        if (node->kind == NODE_TEXT && !is_null) {
+                quote_text(&quoted, tree_text(l->tree, node), node->text_len);
+                buf_addc(&quoted, ' ');
+        }
+        if (is_null)
                 problem_error(l->problems, node->mark,
                               "%s: has no value (null): give it one or remove the key; allowed: %s", buf_str(&shown),
-                              due);
+                              allowed);
         else
-                problem_error(l->problems, node->mark, "%s: %s where %s is due", buf_str(&shown),
-                              tree_kind_name(l->tree, node), due);
+                problem_error(l->problems, node->mark, "%s: %sis %s; allowed: %s", buf_str(&shown), buf_str(&quoted),
+                              tree_kind_name(l->tree, node), allowed);
 }
 
 /* A second way to find one target: told where it stands, with the place of the first. */
@@ -261,32 +281,31 @@ static void load_targets(Loader *l, const Node *list) {
 }
 
 static void load_section(Loader *l, const SchemaSection *section, const Node *node) {
-        bool is_list = strcmp(section->key, "targets") == 0;
+        bool is_list = strcmp(section->key, "targets") == 0, is_match = strcmp(section->key, "targets[].match") == 0;
 
-        if (strcmp(section->key, "targets[].match") == 0 && (node->kind != NODE_MAP || !tree_child(l->tree, node))) {
-                l->match_mark = node->mark; /* told here, so not a second time as missing */
-                if (node->kind == NODE_MAP)
-                        tell_match_missing(l, node->mark);
-        }
+        if (is_list)
+                l->origins->targets_mark = node->mark;
+        if (is_match && node->kind == NODE_MAP && !tree_child(l->tree, node))
+                tell_match_missing(l, node->mark);
         if (node->kind == (is_list ? NODE_LIST : NODE_MAP)) {
                 if (is_list)
                         load_targets(l, node);
                 else
                         load_map(l, node, section->key);
         } else if (node->kind != NODE_BROKEN)
-                tell_wrong_kind(l, node, section->key, is_list ? "a list, one \"- \" a target," : "a mapping");
-        if (is_list)
-                l->origins->targets_mark = node->mark;
+                tell_wrong_kind(l, node, section->key, is_list ? "a list, one item a target" : "a mapping");
+        if (is_match && l->match_mark.line == 0)
+                l->match_mark = node->mark; /* what is wrong with it is told, so it is not missing as well */
 }
 
 static void list_children(const char *section, Buf *b) {
         const char *name;
 
-        for (unsigned i = 0; i < schema_n_rows; i++)
-                if ((name = schema_is_child(schema_rows[i].key, section)))
-                        buf_addf(b, "%s%s", b->len ? ", " : "", name);
         for (unsigned i = 0; i < schema_n_sections; i++)
                 if ((name = schema_is_child(schema_sections[i].key, section)))
+                        buf_addf(b, "%s%s", b->len ? ", " : "", name);
+        for (unsigned i = 0; i < schema_n_rows; i++)
+                if ((name = schema_is_child(schema_rows[i].key, section)))
                         buf_addf(b, "%s%s", b->len ? ", " : "", name);
 }
 
@@ -408,7 +427,7 @@ static void load_tree(Loader *l) {
         }
         if (root->kind != NODE_MAP) {
                 if (root->kind != NODE_BROKEN)
-                        problem_error(l->problems, root->mark, "%s where a mapping of settings is due",
+                        problem_error(l->problems, root->mark, "the file is %s; allowed: a mapping of settings",
                                       tree_kind_name(l->tree, root));
                 return;
         }

@@ -23,7 +23,9 @@ typedef struct SettingsOrigins SettingsOrigins;
  * @path: "-" is standard input
  * @ret:  untouched on failure. Owner: caller, released by settings_done()
  * @problems: one line each, "file:line:col: ..."; also warnings, which start with "warning: " after the position
- * Return: 0; -EINVAL: @problems says why; other negative errno: the file could not be read (also said in @problems).
+ * @ret_origins: may be NULL. Owner: caller
+ * Return: 0; -EINVAL: @problems says why; -ENOMEM; other negative errno: the file could not be read (also said in
+ *         @problems). A variable that the table names (PLATEAU_DRY_RUN ...) overrides the file when it is not empty.
  */
 int settings_load_file(const char *path, Settings *ret, SettingsOrigins **ret_origins, Buf *problems) _must_check_;
 /* settings_load_string() - the same for text in memory; @name stands for the file in messages. */

@@ -1,15 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * "Did you mean ...?": the optimal string alignment distance (Damerau 1964), where inserting, dropping, changing and
- * swapping neighbours cost one each.
+ * swapping neighbours cost one each, and case costs nothing.
  */
 #include "settings/schema.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "util/cleanup.h"
 
 #define NEAR_LEN_MAX 48 /* longer than any key or word; a longer name is near to nothing */
+
+static char lower(char c) {
+        return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static bool same(char a, char b) {
+        return lower(a) == lower(b);
+}
 
 static size_t distance(const char *a, const char *b) {
         size_t rows[3][NEAR_LEN_MAX + 1], n = strlen(a), m = strlen(b);
@@ -25,11 +34,11 @@ static size_t distance(const char *a, const char *b) {
 
                 now[0] = i;
                 for (size_t j = 1; j <= m; j++) {
-                        size_t best = last[j - 1] + (a[i - 1] != b[j - 1]);
+                        size_t best = last[j - 1] + (!same(a[i - 1], b[j - 1]));
 
                         best = min_of(best, last[j] + 1);
                         best = min_of(best, now[j - 1] + 1);
-                        if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                        if (i > 1 && j > 1 && same(a[i - 1], b[j - 2]) && same(a[i - 2], b[j - 1]))
                                 best = min_of(best, before[j - 2] + 1);
                         now[j] = best;
                 }
@@ -44,6 +53,8 @@ static size_t distance(const char *a, const char *b) {
 static void nearer(const char *name, const char *word, const char **best, size_t *best_distance) {
         size_t d = distance(name, word), allowed = max_of(strlen(name) / 3, (size_t)1);
 
+        if (strlen(name) >= 3 && strncasecmp(name, word, strlen(name)) == 0)
+                d = 1; /* cut short: "warn" */
         if (d <= allowed && d < *best_distance) {
                 *best = word;
                 *best_distance = d;

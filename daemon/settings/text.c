@@ -11,9 +11,9 @@
 
 #include "util/parse.h"
 
-/* Repetitions inside repetitions are expanded by regcomp(): "((a{1,255}){1,255}){1,255}" asks for gigabytes. */
-#define REGEX_REPEAT_MAX 1000
-#define REGEX_LEN_MAX    1024
+#define REGEX_LEN_MAX   1024
+#define REGEX_DEPTH_MAX 16   /* groups inside groups */
+#define REGEX_SIZE_MAX  2000 /* nodes that regcomp() makes of it, about; its memory grows by the square */
 
 static bool is_alnum(char c) {
         return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
@@ -94,8 +94,16 @@ void yaml_quote(Buf *b, const char *s) {
         buf_addc(b, '"');
 }
 
-const ValueType value_text = {
-        .noun = "text", .node = NODE_TEXT, .read = text_read, .write = text_write, .json = text_json};
+static void text_allowed(const SchemaRow *row, Buf *b) {
+        buf_addf(b, "%s of 1 to %zu bytes", row->type->noun, row->size - 1);
+}
+
+const ValueType value_text = {.noun = "text",
+                              .node = NODE_TEXT,
+                              .read = text_read,
+                              .write = text_write,
+                              .allowed = text_allowed,
+                              .json = text_json};
 
 static int path_check(const SchemaRow *row _unused_, const char *text, Buf *why) {
         if (text[0] == '/')
@@ -134,40 +142,69 @@ const ValueType value_exe = {.noun = "an absolute path or the bare name of a pro
                              .write = text_write,
                              .json = exe_json};
 
-/* Upper bound of "{n}", "{n,}" or "{n,m}" at @s, which points after the brace; 1 if it is none. */
+/* How often regcomp() writes down what stands before the quantifier at @s: "+" twice, "{n,m}" m times. */
 static unsigned long repeat_of(const char *s) {
         unsigned n = 0, m = 0;
-        int end = 0;
 
-        if (sscanf(s, "%5u,%5u}%n", &n, &m, &end) == 2 && end > 0)
-                return max_of(n, m);
-        return sscanf(s, "%5u", &n) == 1 && n > 0 ? n : 1;
+        if (*s == '+')
+                return 2;
+        if (*s == '{' && sscanf(s, "{%5u,%5u", &n, &m) < 2)
+                m = n + 1; /* "{n}" and "{n,}" */
+        m = max_of(n, m);
+        return max_of(m, 1U);
+}
+
+/* The last character of the bracket expression at @s. It holds no escapes; a "]" that comes first is one of its
+ * characters, and so is what stands in "[:", "[." and "[=". */
+static const char *bracket_end(const char *s) {
+        s += s[1] == '^';
+        s += s[1] == ']';
+        while (s[1] && s[1] != ']') {
+                s++;
+                if (s[0] == '[' && s[1] && strchr(":.=", s[1])) {
+                        const char close[] = {s[1], ']', '\0'}, *end = strstr(s + 2, close);
+
+                        s = end ? end + 1 : s;
+                }
+        }
+        return s[1] ? s + 1 : s;
 }
 
 /**
- * Return: why regcomp() or regexec() of glibc could take forever with it, or NULL. Back-references (an extension in
- * extended expressions) make matching exponential; the command lines matched are the targets' own, so hostile.
+ * Return: why regcomp() or regexec() of glibc could take for ever with it, or NULL. Repetition is written out, level
+ * by level: "((a{1,99}){1,99}){1,99}" and forty nested "+" ask for more memory than there is, and what each node
+ * reaches is written down too, so that memory grows by the square. Back-references (an extension here) make matching
+ * exponential, and the command lines that are matched are the targets' own.
  */
 static const char *regex_danger(const char *s) {
-        unsigned long repeat = 1;
+        unsigned long size[REGEX_DEPTH_MAX + 1] = {0}, atom = 0; /* of each open group so far; of what came last */
+        unsigned depth = 0;
 
         for (; *s; s++) {
-                if (*s == '\\') {
-                        if (s[1] >= '1' && s[1] <= '9')
+                if (strchr("*?+{", *s)) {
+                        unsigned long more = atom * (repeat_of(s) - 1);
+
+                        atom += more;
+                        size[depth] += more;
+                } else if (*s == '(') {
+                        if (depth == REGEX_DEPTH_MAX)
+                                return "has too many groups within groups";
+                        size[++depth] = 0;
+                } else if (*s == ')' && depth > 0) {
+                        atom = size[depth--] + 1;
+                        size[depth] += atom;
+                } else {
+                        if (*s == '\\' && s[1] >= '1' && s[1] <= '9')
                                 return "has a back-reference, which can take for ever to match";
-                        if (s[1])
+                        if (*s == '\\' && s[1])
                                 s++;
-                } else if (*s ==
-                           '[') { /* a bracket holds no escapes; "]" right after "[" or "[^" is one of its characters */
-                        s += s[1] == '^';
-                        s += s[1] == ']';
-                        while (s[1] && s[1] != ']')
-                                s++;
-                } else if (*s == '{') {
-                        repeat *= repeat_of(s + 1);
-                        if (repeat > REGEX_REPEAT_MAX)
-                                return "repeats more than 1000 times, all {n} multiplied";
+                        else if (*s == '[')
+                                s = bracket_end(s);
+                        atom = 1;
+                        size[depth]++;
                 }
+                if (size[depth] > REGEX_SIZE_MAX)
+                        return "is too large once its repetitions are written out";
         }
         return NULL;
 }
@@ -306,7 +343,7 @@ static int url_check(const SchemaRow *row _unused_, const char *text, Buf *why) 
                 return -EINVAL;
         }
         n = strcspn(text + scheme, "/?#");
-        if (memchr(text + scheme, '@', n)) {
+        if (memchr(text + scheme, '@', n) || (!is_authority(text + scheme, n) && strchr(text + scheme, '@'))) {
                 buf_adds(why, "has credentials in it; put a token into a file and name it by bearer_file");
                 return -EINVAL;
         }
@@ -338,14 +375,10 @@ const ValueType value_url = {.noun = "a URL",
                              .json = url_json};
 
 void value_quote(const SchemaRow *row, const char *text, Buf *b) {
-        const char *begin = row->type->secret ? strstr(text, "://") : NULL, *at = NULL;
-
-        if (begin) /* the last '@': a careless password holds '/' or '@' itself */
-                at = strrchr(begin, '@');
-        if (!at)
-                quote_text(b, text, strlen(text));
+        if (row->type->secret && strchr(text, '@')) /* wherever it is: careless passwords hold '/' too */
+                quote_text(b, "[hidden]@...", strlen("[hidden]@..."));
         else
-                quote_text(b, "https://[hidden]@...", strlen("https://[hidden]@..."));
+                quote_text(b, text, strlen(text));
 }
 
 /* What http_server_new() takes. Names are not looked up: an address says exactly who can connect. */

@@ -85,7 +85,8 @@ static bool check_text(const char *text, size_t len, Problems *problems) {
                 unsigned point = 0, n = utf8_length(text + i, len - i, &point);
 
                 if (n == 0)
-                        problem_error(problems, m, "byte 0x%02x is not valid UTF-8", (unsigned char)text[i]);
+                        problem_error(problems, m, "byte 0x%02x is not valid UTF-8%s", (unsigned char)text[i],
+                                      i == 0 ? "; is it another encoding?" : "");
                 else if (point == 0)
                         problem_error(problems, m, "a NUL byte: not a text file");
                 else if (!is_printable(point))
@@ -143,12 +144,13 @@ static void refuse_decoration(Builder *b, const yaml_event_t *e, const yaml_char
 
         if (anchor) {
                 quote_text(&q, (const char *)anchor, strlen((const char *)anchor));
-                problem_error(b->problems, mark_of(e->start_mark), "anchors are not allowed: &%s", buf_str(&q));
+                problem_error(b->problems, mark_of(e->start_mark), "the anchor %s: anchors are not allowed",
+                              buf_str(&q));
         }
         buf_reset(&q);
         if (tag) {
                 quote_text(&q, (const char *)tag, strlen((const char *)tag));
-                problem_error(b->problems, mark_of(e->start_mark), "tags are not allowed: %s", buf_str(&q));
+                problem_error(b->problems, mark_of(e->start_mark), "the tag %s: tags are not allowed", buf_str(&q));
         }
 }
 
@@ -199,7 +201,7 @@ static void on_alias(Builder *b, const yaml_event_t *e) {
         _cleanup_buf_ Buf q = BUF_NULL;
 
         quote_text(&q, (const char *)e->data.alias.anchor, strlen((const char *)e->data.alias.anchor));
-        problem_error(b->problems, mark_of(e->start_mark), "aliases are not allowed: *%s", buf_str(&q));
+        problem_error(b->problems, mark_of(e->start_mark), "the alias %s: aliases are not allowed", buf_str(&q));
         node_add(b, NODE_BROKEN, e);
 }
 

@@ -130,7 +130,8 @@ static int bytes_read(const SchemaRow *row, const char *text, void *dest, Buf *w
         return read_u64(row, parse_bytes, text, dest, why);
 }
 
-/* The largest unit that divides it, so that what was written comes back and nothing is rounded. */
+/* The unit that divides it and leaves the smallest number, so that what was written comes back and nothing is rounded.
+ */
 static void bytes_write(const SchemaRow *row _unused_, const void *src, Buf *b) {
         static const struct {
                 uint64_t factor;
@@ -141,14 +142,16 @@ static void bytes_write(const SchemaRow *row _unused_, const void *src, Buf *b) 
                 {1000000000000, "TB"}, {1000000000, "GB"},  {1000000, "MB"},
                 {1000, "kB"},
         };
-        uint64_t v = *(const uint64_t *)src;
+        uint64_t v = *(const uint64_t *)src, factor = 1;
+        const char *unit = "";
 
         for (size_t i = 0; v > 0 && i < ELEMENTSOF(units); i++)
-                if (v % units[i].factor == 0) {
-                        buf_addf(b, "%llu%s", (unsigned long long)(v / units[i].factor), units[i].unit);
-                        return;
+                if (units[i].factor > factor && v % units[i].factor == 0) {
+                        factor = units[i].factor;
+                        unit = units[i].unit;
                 }
-        buf_addu(b, v);
+        buf_addu(b, v / factor);
+        buf_adds(b, unit);
 }
 
 static void bytes_json(const SchemaRow *row _unused_, Json *j) {
