@@ -36,7 +36,9 @@ class Tally:
 
 
 def subtests(stdout):
-    """(kind, name, reason) of each TAP result line."""
+    """(kind, name, reason) of each TAP result line. cmocka's skip() can only give the test's name ("ok 3 # SKIP
+    test_x"): there the reason is what the test said before it, in a line of comment."""
+    said = ''
     for line in stdout.splitlines():
         match = TAP.match(line)
         plan = PLAN_SKIP.match(line)
@@ -45,12 +47,15 @@ def subtests(stdout):
         elif match:
             name = match.group(3)
             skip = SKIP.search(name)
-            if skip:
+            if skip and skip.start() == 0 and re.fullmatch(r'\w+', skip.group(1)):
+                yield 'skip', skip.group(1), said or 'no reason given'
+            elif skip:
                 yield 'skip', name[:skip.start()].strip(), skip.group(1).strip() or 'no reason given'
             elif match.group(1) and not TODO_DIRECTIVE.search(name):
                 yield 'fail', name, ''
             else:
                 yield 'pass', name, ''
+        said = re.sub(r'^#\s*(skipped:\s*)?', '', line) if line.startswith('#') else said if not match else ''
 
 
 def reason_of(entry):
