@@ -375,6 +375,7 @@ static void decide(Watch *w, uint64_t now_usec) {
                 .limit_bytes = w->sample.limit_bytes,
                 .trend_known = w->fit.state != TREND_WAIT,
                 .growing = w->fit.state == TREND_GROWING,
+                .trend_span_usec = w->fit.span_usec,
                 .slope_bytes_per_s = w->fit.slope_bytes_per_s,
                 .eta_usec = w->fit.eta_usec,
                 .eta_lo_usec = w->fit.eta_lo_usec,
