@@ -10,6 +10,7 @@
 #include "report/report.h"
 #include "status-socket.h"
 #include "systemd/notify.h"
+#include "util/footprint.h"
 #include "util/format.h"
 #include "util/rootfs.h"
 #include "watch.h"
@@ -498,6 +499,7 @@ Daemon *daemon_free(Daemon *d) {
 }
 
 int daemon_run(Daemon *d) {
+        footprint_shrink();
         tell_ready(d);
         log_event(LOG_NOTICE, "daemon.ready", LOG_FIELDS(LF_U("targets", d->n_watches)), "watching %u target%s",
                   d->n_watches, d->n_watches == 1 ? "" : "s");

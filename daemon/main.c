@@ -203,16 +203,19 @@ static int run(const Arguments *a, Settings *settings) {
 }
 
 int main(int argc, char **argv) {
-        Settings settings = {0};
+        Settings *settings = calloc(1, sizeof(*settings)); /* 60 KiB: the stack would keep them */
         Arguments a;
         bool done;
         int r = parse_arguments(argc, argv, &a, &done);
 
-        if (r >= 0 || done)
-                return r >= 0 ? r : EX_OK;
-        r = load(&a, &settings);
+        if (r < 0 && !done)
+                r = settings ? load(&a, settings) : EX_OSERR;
+        else if (r < 0)
+                a.mode = MODE_CHECK; /* said what was asked for */
         if (r == EX_OK && a.mode == MODE_RUN)
-                r = run(&a, &settings);
-        settings_done(&settings);
-        return r;
+                r = run(&a, settings);
+        if (settings)
+                settings_done(settings);
+        free(settings);
+        return r < 0 ? EX_OK : r;
 }

@@ -6,6 +6,7 @@
 
 #include "probe/proto.h"
 #include "probe/server.h"
+#include "util/footprint.h"
 #include "util/version.h"
 
 /* plateau-probe is started by plateaud and plateau with a socket as descriptor 3; by hand it only tells its version. */
@@ -30,6 +31,7 @@ int main(int argc, char **argv) {
         signal(SIGTERM, SIG_IGN);
         signal(SIGHUP, SIG_IGN);
         r = server_harden();
+        footprint_shrink();
         if (r == 0)
                 r = server_run(PROBE_FD);
         if (r < 0) {

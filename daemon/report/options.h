@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #define REPORT_URL_MAX 1024
+#define REPORT_FILE_MAX 1024
 #define REPORT_LABELS_MAX 16
 #define REPORT_LABEL_MAX 128
 
@@ -26,11 +27,11 @@ typedef struct ReportOptions {
         char pushgateway_instance[REPORT_LABEL_MAX]; /* grouping label `instance`; default: host name */
         uint64_t pushgateway_interval_usec; /* default 15 s */
         uint64_t pushgateway_timeout_usec;  /* default 10 s */
-        char pushgateway_bearer_file[PATH_MAX]; /* "" = none */
+        char pushgateway_bearer_file[REPORT_FILE_MAX]; /* "" = none */
         bool pushgateway_delete_on_exit;    /* DELETE the group at a clean stop; default true */
 
         char webhook_url[REPORT_URL_MAX];   /* "" = off */
-        char webhook_bearer_file[PATH_MAX];
+        char webhook_bearer_file[REPORT_FILE_MAX];
         uint64_t webhook_timeout_usec;      /* default 10 s */
         uint64_t webhook_retry_max_usec;    /* give up after; default 24 h */
         unsigned webhook_queue_max;         /* undelivered alerts kept; default 256, the oldest is dropped */

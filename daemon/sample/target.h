@@ -17,6 +17,7 @@
 #include "sample/sample.h"
 
 #define TARGET_NAME_MAX 64
+#define TARGET_VALUE_MAX 1024 /* not PATH_MAX: 16 targets of that are 64 KiB that a sidecar never needs */
 #define TARGET_COMM_MAX 16 /* TASK_COMM_LEN */
 #define TARGET_CMDLINE_MAX 256
 
@@ -37,7 +38,7 @@ typedef struct TargetSpec {
         char name[TARGET_NAME_MAX]; /* label in metrics and alerts; default: derived from the match */
         TargetMatch match;
         pid_t pid;              /* MATCH_PID */
-        char value[PATH_MAX];   /* pidfile path, exe, pattern, unit */
+        char value[TARGET_VALUE_MAX]; /* pidfile path, exe, pattern, unit */
         TargetPick pick;        /* when several processes match */
         uint64_t limit_bytes;   /* 0 = from the cgroup */
 } TargetSpec;
