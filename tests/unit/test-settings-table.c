@@ -176,7 +176,7 @@ static void test_schema_file_is_of_this_table(void **state _unused_) {
         read_file(CONFIG "plateau.schema.json", &file);
         assert_false(now.failed);
         if (strcmp(buf_str(&now), buf_str(&file)) != 0)
-                fail_msg("write it anew: settings-tool schema > config/plateau.schema.json");
+                fail_msg("write it anew: plateaud --schema > config/plateau.schema.json");
 }
 
 /* The given line of @text and the one after it: where a comment may go on. */

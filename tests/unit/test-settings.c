@@ -235,6 +235,47 @@ static void test_dump_tells_origins(void **state _unused_) {
         settings_done(&loaded);
 }
 
+/* Each target has entries of its own, and none is another setting's. */
+static void test_origins_of_several_targets(void **state _unused_) {
+        static const char text[] = "targets:\n"
+                                   "  - {match: {exe: x}}\n"
+                                   "  - {name: second, match: {exe: y}}\n"
+                                   "  - {match: {exe: z}, pick: newest}\n";
+        static const char *const lines[] = {
+                "    name: \"x\"                                    # default\n",
+                "      exe: \"y\"                                   # t.yaml:3:33\n",
+                "    name: \"second\"                               # t.yaml:3:12\n",
+                "    pick: newest                                 # t.yaml:4:29\n",
+                "  interval: 5s                                   # default\n",
+                "  window: 10m                                    # default\n",
+        };
+        _cleanup_buf_ Buf problems = BUF_NULL, dump = BUF_NULL;
+        SettingsOrigins *origins = NULL;
+        const char *rest;
+
+        assert_int_equal(load(text, &loaded, &origins, &problems), 0);
+        settings_dump(&dump, &loaded, origins);
+        rest = buf_str(&dump);
+        for (size_t i = 0; i < ELEMENTSOF(lines); i++)
+                if (!(rest = strstr(rest, lines[i])))
+                        fail_msg("no, or not in this order: %s in %s", lines[i], buf_str(&dump));
+        /* not one of the settings that nobody gave */
+        assert_null(strstr(strstr(buf_str(&dump), "\nsample:"), "# t.yaml"));
+        settings_origins_free(origins);
+        settings_done(&loaded);
+}
+
+/* A shorter text over a longer default leaves nothing of it behind: equal settings are equal bytes. */
+static void test_text_replaces_the_default(void **state _unused_) {
+        _cleanup_buf_ Buf problems = BUF_NULL;
+
+        assert_int_equal(load("targets: [{match: {main: true}}]\nsocket: /s\n", &loaded, NULL, &problems), 0);
+        assert_string_equal(loaded.socket_path, "/s");
+        for (size_t i = 2; i < sizeof(loaded.socket_path); i++)
+                assert_int_equal(loaded.socket_path[i], 0);
+        settings_done(&loaded);
+}
+
 static void test_files_that_cannot_be_read(void **state _unused_) {
         _cleanup_buf_ Buf problems = BUF_NULL;
 
@@ -301,6 +342,8 @@ int main(void) {
                 cmocka_unit_test(test_values_reach_their_fields),
                 cmocka_unit_test(test_environment_overrides),
                 cmocka_unit_test(test_dump_tells_origins),
+                cmocka_unit_test(test_origins_of_several_targets),
+                cmocka_unit_test(test_text_replaces_the_default),
                 cmocka_unit_test(test_files_that_cannot_be_read),
                 cmocka_unit_test(test_standard_input),
                 cmocka_unit_test(test_floods_are_bounded),
