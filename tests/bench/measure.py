@@ -32,12 +32,13 @@ def tree_of(pid):
 
 
 def memory(pid):
-    """(RSS, private) in bytes, by a walk of the page tables: exact, unlike statm's batched counters (proc(5))."""
+    """(RSS, private, private and written to) in bytes, by a walk of the page tables: exact, unlike statm's batched counters
+    (proc(5)). Private pages of files become shared when somebody else maps the file; written ones never do."""
     fields = {}
     for line in read(f'/proc/{pid}/smaps_rollup').splitlines()[1:]:
         key, value = line.split(':')
         fields[key] = int(value.split()[0]) * 1024
-    return fields['Rss'], fields['Private_Clean'] + fields['Private_Dirty']
+    return fields['Rss'], fields['Private_Clean'] + fields['Private_Dirty'], fields['Private_Dirty']
 
 
 def rss(pid):
