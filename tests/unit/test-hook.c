@@ -140,8 +140,8 @@ static void test_stdin(void **state _unused_) {
         }
 }
 
-static bool has_entry(const char *environ, size_t n, const char *entry) {
-        for (const char *p = environ; p < environ + n; p += strlen(p) + 1)
+static bool has_entry(const char *block, size_t n, const char *entry) {
+        for (const char *p = block; p < block + n; p += strlen(p) + 1)
                 if (strcmp(p, entry) == 0)
                         return true;
         return false;
