@@ -29,7 +29,7 @@ static struct {
 
 int journal_open(const char *path, const char *identifier) {
         struct sockaddr_un addr = {.sun_family = AF_UNIX};
-        _cleanup_fd_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        _cleanup_fd_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
         if (fd < 0)
                 return -errno;

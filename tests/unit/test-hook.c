@@ -231,6 +231,8 @@ static void test_clean_process(void **state _unused_) {
         line = strtok_r(NULL, "\n", &save);
         if (is_protected)
                 assert_string_equal(line, "0");
+        else
+                print_message("# without CAP_SYS_RESOURCE: oom_score_adj is not looked at\n");
         assert_string_equal(strtok_r(NULL, "\n", &save), "SigBlk:\t0000000000000000");
         assert_string_equal(strtok_r(NULL, "\n", &save), "SigIgn:\t0000000000000000");
         rig_done(&r);
@@ -300,10 +302,14 @@ static void test_over_its_time(void **state _unused_) {
         static const struct {
                 const char *script, *detail;
         } cases[] = {
-                {"exec tail -f /dev/null", "over its time of 100 ms; ended by SIGTERM after "},
-                {"trap '' TERM; tail -f /dev/null & echo $! >\"$1\"; echo stubborn; wait",
-                 "over its time of 100 ms; ended by SIGKILL after "},
+                {"exec tail -f /dev/null >/dev/null", "over its time of 1.0 s; ended by SIGTERM after "},
+                {"trap '' TERM; tail -f /dev/null >/dev/null & echo $! >\"$1\"; echo stubborn; wait",
+                 "over its time of 1.0 s; ended by SIGKILL after "},
                 {"trap 'echo leaving; exit 7' TERM; tail -f /dev/null & echo $! >\"$1\"; wait", "exit status 7 after "},
+                {"trap 'exit 8' TERM;"
+                 " /bin/sh -c 'trap \"\" TERM; echo $$ >\"$1\"; exec tail -f /dev/null >/dev/null' x \"$1\" &"
+                 " wait",
+                 "exit status 8 after "}, /* a helper that does not heed SIGTERM goes all the same */
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -311,7 +317,7 @@ static void test_over_its_time(void **state _unused_) {
                 Rig r;
 
                 rig_init(&r, act_child(NULL), true);
-                r.options.hook_timeout_usec = 100 * USEC_PER_MSEC;
+                r.options.hook_timeout_usec = USEC_PER_SEC;
                 set_script(&r, cases[i].script, in_dir(path, "pid"));
                 rig_finish(&r, &action_rotate_hook);
                 assert_outcome(&r, OUTCOME_TIMEOUT, "hook", cases[i].detail);
@@ -355,8 +361,8 @@ static bool hook_is_gone(Rig *r _unused_) {
 
 static void test_cancel(void **state _unused_) {
         static const char *const scripts[] = {
-                "echo $$ >\"$1\"; exec tail -f /dev/null",
-                "trap '' TERM; echo $$ >\"$1\"; exec tail -f /dev/null", /* 5 s, then SIGKILL */
+                "echo $$ >\"$1\"; exec tail -f /dev/null >/dev/null",
+                "trap '' TERM; echo $$ >\"$1\"; exec tail -f /dev/null >/dev/null", /* 5 s, then SIGKILL */
         };
 
         for (size_t i = 0; i < ELEMENTSOF(scripts); i++) {
@@ -385,7 +391,7 @@ static void test_cancel_and_leave(void **state _unused_) {
 
         unlink(in_dir(path, "pid"));
         rig_init(&r, act_child(NULL), true);
-        set_script(&r, "echo $$ >\"$1\"; exec tail -f /dev/null", path);
+        set_script(&r, "echo $$ >\"$1\"; exec tail -f /dev/null >/dev/null", path);
         assert_int_equal(rig_start(&r, &action_rotate_hook), 0);
         rig_until(&r, hook_has_begun);
         action_rotate_hook.cancel(r.run);
@@ -438,7 +444,7 @@ static int try_old_kernel(void) {
                 return 4;
         r.n_done = 0;
         r.options.hook_timeout_usec = 100 * USEC_PER_MSEC;
-        set_script(&r, "exec tail -f /dev/null", NULL);
+        set_script(&r, "exec tail -f /dev/null >/dev/null", NULL);
         if (rig_start(&r, &action_rotate_hook) < 0)
                 return 5;
         rig_until(&r, rig_has_outcome);

@@ -377,6 +377,8 @@ static void test_unit_of_a_group(void **state _unused_) {
                 {"0::/user.slice/user-1000.slice/user@1000.service\n", -ENXIO, NULL, 0},
                 {"0::/user.slice/user-1000.slice/user@1000.service/app.slice/app-x.scope\n", -ENXIO, NULL, 0},
                 {"0::/user.slice/user-1000.slice/session-2.scope\n", -ENXIO, NULL, 0},
+                {"0::/user.slice/user-1000.slice/session-2.scope/nested.service\n", -ENXIO, NULL, 0},
+                {"0::/a.service/user@1000.service/init\n", -ENXIO, NULL, 0},
                 /* below a runtime: its service is not the container's, and neither is one of the container's own */
                 {"0::/system.slice/containerd.service/kubepods-pod1.slice:cri-containerd:ab\n", -ENXIO, NULL, 0},
                 {"0::/system.slice/docker-ab.scope/system.slice/nginx.service\n", -ENXIO, NULL, 0},
