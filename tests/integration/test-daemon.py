@@ -12,7 +12,7 @@ from daemonlib import Daemon
 from lib import DEADLINE_S, Receiver, free_port, get, need, run_tests, wait_until
 from probelib import Target
 
-PLATEAUD, PROBE, MKLEAK, CONFIG_DIR = sys.argv[1:5]
+PLATEAUD, PROBE, MKLEAK, CONFIG_DIR, PLATEAU = sys.argv[1:6]
 MIB = 1 << 20
 FAST = 'sample: {interval: 100ms, search_interval: 100ms}\ntrend: {window: 10s, min_span: 1s, min_samples: 5}\n'
 QUIET = 'policy: {startup_grace: 0, alert: {enabled: false}, reclaim: {enabled: false}, rotate: {enabled: false}}\n'
@@ -304,6 +304,18 @@ def test_command_line():
     assert dump.returncode == 0, dump
     again = run('--check-config', '--config', '-', text=dump.stdout)
     assert again.returncode == 0, again
+
+
+def test_status_command():
+    """plateau status reads what a real daemon says"""
+    with Target(MKLEAK, 'steady', 'size_mib=8') as t, daemon(one_target(t.pid, ', limit: 1GiB') + FAST + QUIET) as d:
+        d.wait_status('a sample', lambda s: s['targets'][0]['sample'])
+        shown = subprocess.run([PLATEAU, 'status', '--socket', d.socket_path], capture_output=True, text=True,
+                               timeout=DEADLINE_S, check=False)
+        assert shown.returncode == 0 and f'pid {t.pid}' in shown.stdout and '1.07 GB' in shown.stdout, shown
+        raw = subprocess.run([PLATEAU, 'status', '--json', '--socket', d.socket_path], capture_output=True, text=True,
+                             timeout=DEADLINE_S, check=False)
+        assert json.loads(raw.stdout)['targets'][0]['pid'] == t.pid, raw
 
 
 def test_two_daemons():
