@@ -309,6 +309,7 @@ def test_command_line():
 def test_status_command():
     """plateau status reads what a real daemon says"""
     with Target(MKLEAK, 'steady', 'size_mib=8') as t, daemon(one_target(t.pid, ', limit: 1GiB') + FAST + QUIET) as d:
+        d.event('target.started') # the socket is there before the first tick
         d.wait_status('a sample', lambda s: s['targets'][0]['sample'])
         shown = subprocess.run([PLATEAU, 'status', '--socket', d.socket_path], capture_output=True, text=True,
                                timeout=DEADLINE_S, check=False)

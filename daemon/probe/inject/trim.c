@@ -360,9 +360,15 @@ static ProbeResult run(Session *s) {
 
 /* A process that dies under our hands fails each step in another way; what happened is that it ended. */
 static bool has_ended(const Session *s) {
+        _cleanup_(maps_done) Maps maps = MAPS_NULL;
         Facts f;
 
-        return s->b.proc_fd >= 0 && (facts_read(s->b.proc_fd, &f) < 0 || f.state == 'Z' || f.state == 'X');
+        if (s->b.proc_fd < 0)
+                return false;
+        if (facts_read(s->b.proc_fd, &f) < 0 || f.state == 'Z' || f.state == 'X')
+                return true;
+        /* on its way out its memory goes first, and its state is told later (do_exit()) */
+        return maps_read(s->b.proc_fd, &maps) == -ESRCH;
 }
 
 void trim_run(const ProbeRequest *req, ProbeReply *reply) {
