@@ -183,6 +183,8 @@ static void mind_probe(Daemon *d, uint64_t now_usec) {
                 return;
         d->probe_retry_usec = now_usec + PROBE_RESTART_USEC;
         log_line(LOG_WARNING, "probe.died", "the probe ended; starting another one");
+        for (unsigned i = 0; i < d->n_watches; i++)
+                watch_cancel_reclaim(d->watches[i]);
         d->host.probe = probe_client_free(d->host.probe);
         r = probe_client_new(NULL, d->event, &d->host.probe);
         if (r < 0) {

@@ -492,6 +492,11 @@ void watch_cancel_action(Watch *w) {
                 w->action->cancel(w->run); /* calls on_action_done(), which clears it */
 }
 
+void watch_cancel_reclaim(Watch *w) {
+        if (w->run && w->action->rung == RUNG_RECLAIM)
+                watch_cancel_action(w);
+}
+
 Watch *watch_free(Watch *w) {
         if (!w)
                 return NULL;

@@ -43,6 +43,8 @@ void watch_settings_changed(Watch *w);
 
 /* watch_cancel_action() - at shutdown. */
 void watch_cancel_action(Watch *w);
+/* watch_cancel_reclaim() - the probe's client is about to be freed: a reclaim that waits for it lets go of it. */
+void watch_cancel_reclaim(Watch *w);
 
 /* watch_spec() - what it was made with. */
 const TargetSpec *watch_spec(const Watch *w);

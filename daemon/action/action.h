@@ -32,7 +32,7 @@ typedef struct ActionOptions {
 
 typedef struct ActionContext {
         sd_event *event;
-        ProbeClient *probe;        /* NULL = none: reclaim is unsupported */
+        ProbeClient *probe;        /* NULL = none: reclaim is unsupported. Outlives the run: cancel first */
         Target *target;
         const ActionOptions *options;
         const char *evidence_json; /* the decision as a JSON object, for hooks. Owner: caller, during start() */

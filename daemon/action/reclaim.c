@@ -12,16 +12,10 @@
 /* The probe does one thing at a time; a read of smaps_rollup takes 10-27 ms at 4.5 GB. */
 #define BUSY_RETRY_USEC (10 * USEC_PER_MSEC)
 
-/* The request as the probe's client sees it. It outlives a run that gave up, because a request cannot be taken back. */
-typedef struct Question {
-        struct ReclaimRun *asker; /* NULL = nobody wants to know any more */
-} Question;
-
 typedef struct ReclaimRun {
         ActionRun run; /* first */
         ProbeClient *probe;
         ProbeRequest request;
-        Question *question; /* NULL until it was asked. Owner: the client's callback */
         sd_event_source *retry, *deadline;
 } ReclaimRun;
 
@@ -51,8 +45,7 @@ static const OutcomeResult outcome_of[_PROBE_RESULT_MAX] = {
 static void release(ActionRun *run) {
         ReclaimRun *r = (ReclaimRun *)run;
 
-        if (r->question)
-                r->question->asker = NULL;
+        probe_client_abandon(r->probe, r); /* a request cannot be taken back, but its answer can be nobody's */
         sd_event_source_disable_unref(r->retry);
         sd_event_source_disable_unref(r->deadline);
         free(r);
@@ -82,15 +75,10 @@ static void take_trim(ReclaimRun *r, const ProbeTrim *t) {
 }
 
 static void on_reply(void *userdata, const ProbeReply *reply, int fd, int error) {
-        Question *q = userdata;
-        ReclaimRun *r = q->asker;
+        ReclaimRun *r = userdata;
         OutcomeResult result;
 
         fd_close(fd); /* this request has no descriptor in its answer */
-        free(q);
-        if (!r)
-                return;
-        r->question = NULL;
         if (!reply) {
                 run_detail(&r->run, "%s (%s)", error == -ECANCELED ? "plateau-probe was dismissed in mid-request"
                                                                    : "plateau-probe failed in mid-request",
@@ -111,19 +99,7 @@ static void on_reply(void *userdata, const ProbeReply *reply, int fd, int error)
 
 /* Return: 0: asked; -EBUSY; other negative errno. */
 static int ask(ReclaimRun *r) {
-        Question *q = malloc(sizeof(*q));
-        int error;
-
-        if (!q)
-                return -ENOMEM;
-        *q = (Question){.asker = r};
-        error = probe_client_send(r->probe, &r->request, on_reply, q);
-        if (error < 0) {
-                free(q);
-                return error;
-        }
-        r->question = q;
-        return 0;
+        return probe_client_send(r->probe, &r->request, on_reply, r);
 }
 
 static int on_retry(sd_event_source *source, uint64_t usec _unused_, void *userdata) {

@@ -300,6 +300,30 @@ static void test_probe_is_busy(void **state _unused_) {
         probe_rig_done(&r, "late");
 }
 
+/* A reclaim that still waits for its turn is ended before the client is freed, as action.h wants it. */
+static void test_probe_dies_while_waiting(void **state _unused_) {
+        ProbeRequest smaps = {.op = PROBE_OP_SMAPS_ROLLUP};
+        Rig r;
+
+        n_smaps = 0;
+        probe_rig_init(&r, "die");
+        r.options.reclaim_find_timeout_usec = ACT_DEADLINE_USEC;
+        assert_int_equal(probe_client_send(r.context.probe, &smaps, on_smaps, &n_smaps), 0);
+        assert_int_equal(rig_start(&r, &action_reclaim), 0);
+        rig_until(&r, rig_has_outcome); /* nobody frees the client: it is found dead */
+        assert_outcome(&r, OUTCOME_ERROR, "malloc_trim", "plateau-probe cannot be asked: Broken pipe");
+        probe_rig_done(&r, "die");
+
+        probe_rig_init(&r, "late");
+        assert_int_equal(probe_client_send(r.context.probe, &smaps, on_smaps, &n_smaps), 0);
+        assert_int_equal(rig_start(&r, &action_reclaim), 0);
+        action_reclaim.cancel(r.run);
+        assert_outcome(&r, OUTCOME_CANCELLED, "malloc_trim", "given up after ");
+        assert_int_equal(n_smaps, 1);
+        probe_rig_done(&r, "late");
+        assert_int_equal(n_smaps, 2); /* the other request was not abandoned with it */
+}
+
 static void test_not_even_asked(void **state _unused_) {
         ProbeClient *probe;
         char why[160];
@@ -329,6 +353,7 @@ int main(int argc _unused_, char *argv[]) {
                 cmocka_unit_test(test_cancel_in_flight),
                 cmocka_unit_test(test_client_freed_in_flight),
                 cmocka_unit_test(test_probe_is_busy),
+                cmocka_unit_test(test_probe_dies_while_waiting),
                 cmocka_unit_test(test_not_even_asked),
         };
         const char *name = strrchr(argv[0], '/');
