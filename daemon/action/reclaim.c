@@ -88,6 +88,8 @@ static void on_reply(void *userdata, const ProbeReply *reply, int fd, int error)
         }
         result = reply->result < _PROBE_RESULT_MAX ? outcome_of[reply->result] : OUTCOME_ERROR;
         r->run.outcome.stop_usec = reply->trim.stop_usec; /* also of looks that ended in a refusal */
+        if (reply->trim.call[0])
+                snprintf(r->run.outcome.method, sizeof(r->run.outcome.method), "%s", reply->trim.call);
         if (reply->result == PROBE_OK) {
                 take_trim(r, &reply->trim);
                 if (r->run.outcome.released_bytes == 0)

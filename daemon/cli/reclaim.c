@@ -135,6 +135,7 @@ static void print_json(const Reclaim *r) {
         json_kv_i64(&j, "pid", r->pid);
         json_kv_string(&j, "comm", r->comm[0] ? r->comm : NULL);
         json_kv_string(&j, "allocator", t->allocator[0] ? t->allocator : NULL);
+        json_kv_string(&j, "call", t->call[0] ? t->call : NULL);
         json_kv_u64_or_null(&j, "rss_before_bytes", t->rss_before_bytes > 0, t->rss_before_bytes);
         json_kv_u64_or_null(&j, "rss_after_bytes", ok, t->rss_after_bytes);
         json_key(&j, "released_bytes"); /* negative when the target grew faster than the trim released */
@@ -173,7 +174,7 @@ static void print_done(const Reclaim *r, const Term *t) {
         if (m->n_declined)
                 printf(", after %u stops that were let go at once (longest %s)", m->n_declined,
                        format_usec(y, m->stop_max_usec));
-        printf("\ntook       %s in malloc_trim, %s in all, ", format_usec(x, m->duration_usec),
+        printf("\ntook       %s in %s, %s in all, ", format_usec(x, m->duration_usec), m->call,
                format_usec(y, m->total_usec));
         puts(m->thread == PROBE_THREAD_OWN ? "on a thread of its own" : "on the borrowed thread");
 }
@@ -235,7 +236,7 @@ static int reclaim_main(const Command *self, int argc, char **argv) {
 static const ArgOption options[] = {
         {"json", 'j', ARG_FLAG, NULL, offsetof(ReclaimArgs, json), 0, 0, "One JSON object instead of text."},
         {"timeout", 't', ARG_DURATION, "TIME", offsetof(ReclaimArgs, timeout_usec), USEC_PER_MSEC, USEC_PER_HOUR,
-         "How long malloc_trim may take; afterwards it is left to finish by itself. Default: 10s."},
+         "How long the call may take; afterwards it is left to finish by itself. Default: 10s."},
         {"find-timeout", 'f', ARG_DURATION, "TIME", offsetof(ReclaimArgs, find_timeout_usec), USEC_PER_MSEC,
          USEC_PER_HOUR, "How long to look for a thread at a proven safe point. Default: 2s."},
         {"allow-seccomp", 0, ARG_FLAG, NULL, offsetof(ReclaimArgs, allow_seccomp), 0, 0,
@@ -251,21 +252,21 @@ const Command command_reclaim = {
         .args = "PID",
         .summary = "make a process give trapped heap memory back, now",
         .description =
-                "Has the process itself call glibc's malloc_trim: a thread that provably is outside the allocator is "
+                "Has the process itself call what its allocator has for that (glibc: malloc_trim, jemalloc: "
+                "mallctl arena.purge, gperftools: ReleaseFreeMemory): a thread that provably is outside the allocator "
+                "is "
                 "held for some microseconds, given the call as a signal frame, and let go; it goes on where it was and "
                 "never sees an interrupted system call. If this command is killed in the middle, the process finishes "
                 "alone.\n"
                 "Needs the rights to ptrace: the same user (subject to Yama), or CAP_SYS_PTRACE on plateau-probe. "
                 "Declines with its reason where it cannot be safe. It needs no daemon.",
-        .exits =
-                "0\tdone; look at the figures for what it gave\n"
-                "1\terror: no such process, or the probe failed\n"
-                "2\twrong command line\n"
-                "4\trefused: nothing was touched, the reason says why\n"
-                "5\ttimeout: started, not finished in its time; left to finish by itself\n",
-        .examples =
-                "plateau reclaim 1234\tfigures for people\n"
-                "plateau reclaim --json 1234 | jq .released_bytes\tfor scripts\n",
+        .exits = "0\tdone; look at the figures for what it gave\n"
+                 "1\terror: no such process, or the probe failed\n"
+                 "2\twrong command line\n"
+                 "4\trefused: nothing was touched, the reason says why\n"
+                 "5\ttimeout: started, not finished in its time; left to finish by itself\n",
+        .examples = "plateau reclaim 1234\tfigures for people\n"
+                    "plateau reclaim --json 1234 | jq .released_bytes\tfor scripts\n",
         .options = options,
         .run = reclaim_main,
 };

@@ -142,7 +142,8 @@ static int receive(ProbeClient *c, ProbeReply *ret, int *ret_fd, int flags) {
                 return -EPROTO;
         ret->detail[sizeof(ret->detail) - 1] = '\0';
         if (ret->op == PROBE_OP_TRIM)
-                ret->trim.allocator[sizeof(ret->trim.allocator) - 1] = '\0';
+                ret->trim.allocator[sizeof(ret->trim.allocator) - 1] = ret->trim.call[sizeof(ret->trim.call) - 1] =
+                        '\0';
         *ret_fd = take_fd(&fd);
         return 1;
 }

@@ -16,7 +16,7 @@ static const struct {
         [PROBE_E_SHADOW_STACK] = {"shadow_stack", "user shadow stacks are on: a signal frame cannot return there"},
         [PROBE_E_SECCOMP] = {"seccomp", "a seccomp filter is on and its verdict on the calls needed is not known"},
         [PROBE_E_NO_LIBC] = {"no_libc", "no glibc was found in it"},
-        [PROBE_E_OTHER_MALLOC] = {"other_malloc", "its malloc is not glibc's, so malloc_trim would reach nothing"},
+        [PROBE_E_OTHER_MALLOC] = {"other_malloc", "its malloc is of a library that cannot be purged from outside"},
         [PROBE_E_RAW_THREADS] = {"raw_threads", "it has threads that glibc does not know of, so its heap has no locks"},
         [PROBE_E_NO_SAFE_THREAD] = {"no_safe_thread", "no thread stood at a proven safe point within the time allowed"},
         [PROBE_E_NO_MEMORY] = {"no_memory", "it could not map the scratch memory"},

@@ -10,7 +10,7 @@
 
 #include "util/smaps.h"
 
-#define PROBE_PROTO_VERSION 1
+#define PROBE_PROTO_VERSION 2
 #define PROBE_FD 3
 #define PROBE_MAGIC 0x31747250u /* "Prt1" */
 #define PROBE_DETAIL_MAX 192
@@ -35,7 +35,7 @@ typedef enum ProbeResult {
         PROBE_E_SHADOW_STACK,
         PROBE_E_SECCOMP,        /* a filter whose verdict on the chain's calls is not known */
         PROBE_E_NO_LIBC,        /* no glibc found, or a symbol of it missing */
-        PROBE_E_OTHER_MALLOC,   /* malloc is not glibc's (jemalloc, tcmalloc, mimalloc, musl ...) */
+        PROBE_E_OTHER_MALLOC,   /* malloc is another library's, which we cannot purge */
         PROBE_E_RAW_THREADS,    /* several threads, but glibc believes it is alone: made by clone() behind its back */
         PROBE_E_NO_SAFE_THREAD, /* no thread at a proven safe point within the time allowed */
         PROBE_E_NO_MEMORY,      /* no hole for the scratch mapping, or the target could not map it */
@@ -72,7 +72,8 @@ typedef struct ProbeTrim {
         uint32_t n_declined;     /* stops that found no safe point and let go */
         uint32_t predicted;      /* 1: predicted_bytes is valid */
         uint64_t predicted_bytes;
-        char allocator[32];      /* "glibc 2.36" */
+        char allocator[32];      /* "glibc 2.36", "jemalloc" */
+        char call[24];           /* what was called: "malloc_trim", "mallctl_purge" ... */
 } ProbeTrim;
 
 typedef struct ProbeHello {

@@ -10,8 +10,8 @@ from lib import DEADLINE_S, wait_until
 
 REQUEST = struct.Struct('<IIIIiIQII')
 REPLY = struct.Struct('<6I192s')
-TRIM = struct.Struct('<6QIiIIQ32s')
-MAGIC, VERSION = 0x31747250, 1
+TRIM = struct.Struct('<6QIiIIQ32s24s')
+MAGIC, VERSION = 0x31747250, 2
 HELLO, SMAPS, CGROUP_DIR, TRIM_OP = 1, 2, 3, 4
 RESULTS = ['ok', 'gone', 'access', 'traced', 'zombie', 'stopped', 'foreign_abi', 'shadow_stack', 'seccomp', 'no_libc',
            'other_malloc', 'raw_threads', 'no_safe_thread', 'no_memory', 'in_flight', 'timeout', 'protocol', 'unsupported',
@@ -56,10 +56,11 @@ class Probe:
         reply = {'result': RESULTS[result], 'detail': detail.split(b'\0')[0].decode(), 'op': op}
         if op == TRIM_OP:
             names = ('before', 'after', 'stop_usec', 'stop_max_usec', 'duration_usec', 'total_usec', 'thread', 'tid',
-                     'declined', 'predicted', 'predicted_bytes', 'allocator')
+                     'declined', 'predicted', 'predicted_bytes', 'allocator', 'call')
             reply.update(zip(names, TRIM.unpack_from(data, REPLY.size)))
             reply['thread'] = THREAD[reply['thread']]
-            reply['allocator'] = reply['allocator'].split(b'\0')[0].decode()
+            for key in ('allocator', 'call'):
+                reply[key] = reply[key].split(b'\0')[0].decode()
         elif op == SMAPS:
             reply['rss_bytes'], reply['pss_bytes'] = struct.unpack_from('<QQ', data, REPLY.size + 8)
         return reply

@@ -108,19 +108,45 @@ def test_static():
         undisturbed(t)
 
 
-def test_other_malloc():
-    """another malloc in charge: refused, by the name of its library"""
-    ran = 0
-    for lib in ('libjemalloc.so.2', 'libtcmalloc_minimal.so.4', 'libmimalloc.so.2.0', 'libmimalloc.so.2'):
-        path = f'/usr/lib/x86_64-linux-gnu/{lib}'
-        if not os.path.exists(path):
-            continue
-        ran += 1
-        with Target(MKLEAK, 'steady', env={**os.environ, 'LD_PRELOAD': path}) as t:
-            r = trim(t, 'other_malloc')
-            assert lib.split('.so')[0] in r['detail'], r
-    if not ran:
-        raise Skip('neither jemalloc, tcmalloc nor mimalloc is installed')
+LIBRARIES = '/usr/lib/x86_64-linux-gnu/'
+# library, what is called in it, on whose thread in a threaded process, how much of 128 MiB must come back at least
+ALLOCATORS = (('libjemalloc.so.2', 'mallctl_purge', 'borrowed', 100), ('libtcmalloc_minimal.so.4', 'ReleaseFreeMemory', 'own', 60))
+
+
+def preload(name):
+    return {**os.environ, 'LD_PRELOAD': LIBRARIES + name}
+
+
+def test_other_allocators():
+    """jemalloc and tcmalloc in charge: their own purge is called, and the target notices nothing"""
+    present = [a for a in ALLOCATORS if os.path.exists(LIBRARIES + a[0])]
+    if not present:
+        raise Skip('neither jemalloc nor tcmalloc is installed')
+    for name, call, thread, mib in present:
+        for target, by in (('fragment', 'borrowed'), ('fragment-threads', thread)):
+            with Target(MKLEAK, target, 'size_mib=128', env=preload(name)) as t:
+                r = trim(t)
+                assert r['call'] == call and r['thread'] == by and r['before'] - r['after'] > mib * MIB, (name, r)
+                assert not t.scratch_maps()
+                undisturbed(t)
+        for target in ('epoll-eintr', 'fpu', 'errno-keeper', 'mask-keeper', 'allocator-hot'):
+            with Target(MKLEAK, target, env=preload(name)) as t:
+                for _ in range(5):
+                    trim(t)
+                undisturbed(t, wakes=target != 'allocator-hot')
+
+
+def test_mimalloc():
+    """mimalloc: collects the one heap of a single-threaded process, refuses where threads have heaps of their own"""
+    name = next((n for n in ('libmimalloc.so.2.0', 'libmimalloc.so.2') if os.path.exists(LIBRARIES + n)), None)
+    if not name:
+        raise Skip('mimalloc is not installed')
+    with Target(MKLEAK, 'steady', env=preload(name)) as t:
+        assert trim(t)['call'] == 'mi_collect'
+        undisturbed(t)
+    with Target(MKLEAK, 'fragment-threads', env=preload(name)) as t:
+        assert 'threads' in trim(t, 'other_malloc')['detail']
+        undisturbed(t)
 
 
 def test_seccomp():
@@ -227,5 +253,5 @@ def test_privileges():
 if __name__ == '__main__':
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
     run_tests([test_single_threaded, test_multi_threaded, test_nothing_is_noticed, test_allocating_and_forking,
-               test_no_safe_thread, test_refusals, test_static, test_other_malloc, test_seccomp, test_killed_at_any_instant,
+               test_no_safe_thread, test_refusals, test_static, test_other_allocators, test_mimalloc, test_seccomp, test_killed_at_any_instant,
                test_target_killed, test_one_call_at_a_time, test_reads, test_garbage_is_refused, test_privileges])

@@ -172,10 +172,10 @@ static uint64_t find_symbol(const ElfFile *f, const char *want) {
         return 0;
 }
 
-static bool add_range(Image *im, uint64_t start, uint64_t end, bool is_malloc) {
+static bool add_range(Image *im, uint64_t start, uint64_t end, RangeKind kind) {
         if (im->n_ranges == IMAGE_RANGES_MAX)
                 return false;
-        im->ranges[im->n_ranges++] = (TextRange){start, end, is_malloc};
+        im->ranges[im->n_ranges++] = (TextRange){start, end, kind};
         return true;
 }
 
@@ -211,7 +211,7 @@ static bool add_malloc_range(Image *im, const ElfFile *f) {
         }
         if (below == 0 || above == UINT64_MAX || above - below > (1u << 20))
                 return false;
-        return add_range(im, f->base + below, f->base + above, true);
+        return add_range(im, f->base + below, f->base + above, RANGE_MALLOC);
 }
 
 static bool add_guarded_ranges(Image *im, const ElfFile *f) {
@@ -222,7 +222,7 @@ static bool add_guarded_ranges(Image *im, const ElfFile *f) {
                 if (!name || GELF_ST_TYPE(s.st_info) != STT_FUNC)
                         continue;
                 if (name_in(name, guarded_names, ELEMENTSOF(guarded_names)) &&
-                    !add_range(im, f->base + s.st_value, f->base + s.st_value + s.st_size, false))
+                    !add_range(im, f->base + s.st_value, f->base + s.st_value + s.st_size, RANGE_GUARDED))
                         return false;
         }
         return true;
@@ -257,7 +257,7 @@ static bool scan_text(Image *im, const ElfFile *f, uint64_t *ret_sigreturn) {
                         const char *v = strstr((const char *)hit, "release version ");
                         unsigned major, minor;
 
-                        if (v && sscanf(v + 16, "%3u.%3u", &major, &minor) == 2)
+                        if (v && !im->purge && sscanf(v + 16, "%3u.%3u", &major, &minor) == 2)
                                 snprintf(im->version, sizeof(im->version), "glibc %u.%u", major, minor);
                 }
         }
@@ -390,6 +390,46 @@ static ProbeResult read_libc(pid_t pid, const ElfFile *f, const Object *o, Image
         return PROBE_OK;
 }
 
+/* Allocators that can stand in for glibc's, known by the function that purges them. */
+static const struct {
+        const char *symbol, *name;
+        PurgeKind kind;
+        RangeKind range;
+} allocators[] = {
+        {"mallctl", "jemalloc", PURGE_JEMALLOC, RANGE_MALLOC_POOL},
+        {"je_mallctl", "jemalloc", PURGE_JEMALLOC, RANGE_MALLOC_POOL},
+        {"_rjem_mallctl", "jemalloc", PURGE_JEMALLOC, RANGE_MALLOC_POOL},
+        /* its spin lock waits by nanosleep and futex (SpinLockDelay), like anybody: a word in it always declines */
+        {"MallocExtension_ReleaseFreeMemory", "gperftools tcmalloc", PURGE_TCMALLOC, RANGE_GUARDED},
+        {"mi_collect", "mimalloc", PURGE_MIMALLOC, RANGE_GUARDED},
+};
+
+/* @f defines malloc. Return: PROBE_OK if it is one that we can purge, and the only one. */
+static ProbeResult take_allocator(Image *im, const ElfFile *f, const Object *o, char *detail, size_t size) {
+        for (size_t i = 0; i < ELEMENTSOF(allocators) && !im->purge; i++) {
+                uint64_t purge = find_symbol(f, allocators[i].symbol);
+
+                if (!purge)
+                        continue;
+                im->purge_kind = allocators[i].kind;
+                im->purge = purge;
+                snprintf(im->version, sizeof(im->version), "%s", allocators[i].name);
+                return add_range(im, o->text_start, o->text_end, allocators[i].range) ? PROBE_OK : PROBE_E_INTERNAL;
+        }
+        snprintf(detail, size, "malloc comes from %.120s", o->path);
+        return PROBE_E_OTHER_MALLOC;
+}
+
+const char *purge_call_name(PurgeKind k) {
+        static const char *const names[_PURGE_MAX] = {
+                [PURGE_GLIBC] = "malloc_trim",
+                [PURGE_JEMALLOC] = "mallctl_purge",
+                [PURGE_TCMALLOC] = "ReleaseFreeMemory",
+                [PURGE_MIMALLOC] = "mi_collect",
+        };
+        return (unsigned)k < ELEMENTSOF(names) ? names[k] : "invalid";
+}
+
 static ProbeResult unreadable(const Object *o, int r, char *detail, size_t size) {
         if (r == -EACCES || r == -EPERM) {
                 snprintf(detail, size, "cannot open %.120s through the process' own root: %s", o->path, strerror(-r));
@@ -412,7 +452,7 @@ ProbeResult image_read(pid_t pid, int proc_pid_fd, const Maps *maps, Image *ret,
                 int r = elf_file_open(pid, proc_pid_fd, o.path, o.first, &f);
 
                 if (is_loader(base)) {
-                        if (!add_range(&im, o.text_start, o.text_end, false))
+                        if (!add_range(&im, o.text_start, o.text_end, RANGE_GUARDED))
                                 return PROBE_E_INTERNAL;
                 } else if (is_libc(base)) {
                         ProbeResult p = r < 0 ? unreadable(&o, r, detail, detail_size)
@@ -426,14 +466,18 @@ ProbeResult image_read(pid_t pid, int proc_pid_fd, const Maps *maps, Image *ret,
                         if (!add_guarded_ranges(&im, &f))
                                 return PROBE_E_INTERNAL;
                 } else if (r == 0 && find_symbol(&f, "malloc")) {
-                        snprintf(detail, detail_size, "malloc comes from %.120s", o.path);
-                        return PROBE_E_OTHER_MALLOC;
+                        ProbeResult p = take_allocator(&im, &f, &o, detail, detail_size);
+
+                        if (p != PROBE_OK)
+                                return p;
                 }
         }
         if (!have_libc) {
                 snprintf(detail, detail_size, "no libc.so.6 is loaded (static, musl, or a language without libc)");
                 return PROBE_E_NO_LIBC;
         }
+        if (!im.purge)
+                im.purge = im.sym.malloc_trim;
         *ret = im;
         return PROBE_OK;
 }

@@ -15,9 +15,24 @@
 
 #define IMAGE_RANGES_MAX 16
 
+typedef enum RangeKind {
+        RANGE_GUARDED, /* fork, the dynamic loader, an allocator that waits by calls we let in: a word in it declines */
+        RANGE_MALLOC,  /* malloc.o of glibc: see judge_stack() in inject/safepoint.c */
+        RANGE_MALLOC_POOL, /* jemalloc: the same, but it has threads of its own, which wait in futex */
+} RangeKind;
+
+/* Who owns `malloc`, and what gives its free memory back. */
+typedef enum PurgeKind {
+        PURGE_GLIBC,    /* malloc_trim(0) */
+        PURGE_JEMALLOC, /* mallctl("arena.4096.purge"): MALLCTL_ARENAS_ALL of jemalloc 5 */
+        PURGE_TCMALLOC, /* MallocExtension_ReleaseFreeMemory() of gperftools */
+        PURGE_MIMALLOC, /* mi_collect(true), which reaches the calling thread's heap alone */
+        _PURGE_MAX,
+} PurgeKind;
+
 typedef struct TextRange {
         uint64_t start, end; /* addresses in the target */
-        bool is_malloc;      /* malloc.o; the others are fork's, the dynamic loader's ... */
+        RangeKind kind;
 } TextRange;
 
 /* Functions that a call chain may use; addresses in the target, 0 = not found. */
@@ -32,7 +47,9 @@ typedef struct LibcSymbols {
 
 typedef struct Image {
         LibcSymbols sym;
-        char version[32];             /* "glibc 2.36" */
+        char version[32];             /* of the allocator in charge: "glibc 2.36", "jemalloc" */
+        PurgeKind purge_kind;
+        uint64_t purge;               /* address of its function */
         uint64_t libc_start, libc_end; /* the mapped span */
         TextRange ranges[IMAGE_RANGES_MAX]; /* no word of a borrowed thread's stack may point in here */
         unsigned n_ranges;
@@ -49,6 +66,9 @@ typedef struct Image {
  */
 ProbeResult image_read(pid_t pid, int proc_pid_fd, const Maps *maps, Image *ret, char *detail,
                        size_t detail_size) _must_check_;
+
+/* purge_call_name() - what is called, for people and for JSON: "malloc_trim", "mallctl_purge" ... */
+const char *purge_call_name(PurgeKind k);
 
 /* image_is_restorer() - is @addr the return address that the kernel gives a signal handler? */
 bool image_is_restorer(const Image *im, uint64_t addr);

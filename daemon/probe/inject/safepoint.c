@@ -2,6 +2,7 @@
 #include "probe/inject/safepoint.h"
 
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 
 #include "probe/inject/facts.h"
@@ -43,6 +44,7 @@ typedef struct Scan {
         pid_t pid;
         const Image *image;
         const Maps *maps;
+        bool in_futex;  /* the call it stopped in */
         bool in_malloc; /* a word like a return address into malloc.o was seen */
 } Scan;
 
@@ -55,7 +57,8 @@ static SafePoint scan_words(Scan *s, const uint64_t *words, size_t n) {
                 range = range_of(s->image, words[i]);
                 if (!range || !is_return_address(s->pid, words[i]))
                         continue;
-                if (!range->is_malloc || s->image->has_hooks)
+                if (range->kind == RANGE_GUARDED || s->image->has_hooks ||
+                    (range->kind == RANGE_MALLOC_POOL && s->in_futex))
                         return SAFE_IN_GUARDED;
                 s->in_malloc = true;
         }
@@ -167,5 +170,6 @@ SafePoint safepoint_check(pid_t pid, int status_fd, const Tracee *t, const Candi
                 return SAFE_NO_ROOM;
         if (stack->end - sp > SAFE_SCAN_MAX)
                 return SAFE_DEEP_STACK;
-        return judge_stack(&(Scan){.pid = pid, .image = image, .maps = maps}, sp, stack->end);
+        return judge_stack(&(Scan){.pid = pid, .image = image, .maps = maps, .in_futex = c->nr == SYS_futex}, sp,
+                           stack->end);
 }

@@ -33,6 +33,7 @@ typedef struct Mailbox {
         uint64_t attr[16];    /* pthread_attr_t: 56 bytes on x86_64, room for more */
         uint16_t errno_swapped[2]; /* errno as it was, bytes swapped pairwise: swab() puts it back */
         uint32_t pad;
+        char text[32]; /* an argument of the call */
 } Mailbox;
 
 _Static_assert(sizeof(Mailbox) <= 4096, "one page");

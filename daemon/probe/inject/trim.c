@@ -77,6 +77,18 @@ static ProbeResult refusal(Session *s, const Facts *f) {
         return PROBE_OK;
 }
 
+/* What is called, by allocator. */
+static const struct {
+        bool own_thread; /* may be a thread's start routine */
+        uint64_t argument;
+        const char *text; /* instead of @argument: its address */
+} purges[_PURGE_MAX] = {
+        [PURGE_GLIBC] = {.own_thread = true},
+        [PURGE_JEMALLOC] = {.text = "arena.4096.purge"},
+        [PURGE_TCMALLOC] = {.own_thread = true},
+        [PURGE_MIMALLOC] = {.argument = true},
+};
+
 /* Has it threads in glibc's eyes? Since 2.32 __libc_single_threaded says so. */
 static ProbeResult judge_threads(Session *s, const Facts *f) {
         const LibcSymbols *sym = &s->b.image.sym;
@@ -86,7 +98,12 @@ static ProbeResult judge_threads(Session *s, const Facts *f) {
                 return PROBE_E_GONE;
         if (alone && f->n_threads > 1)
                 return PROBE_E_RAW_THREADS;
-        s->own_thread = !alone;
+        if (!alone && s->b.image.purge_kind == PURGE_MIMALLOC) {
+                say(s, "mi_collect reaches the calling thread's heap alone, and this process has threads");
+                return PROBE_E_OTHER_MALLOC;
+        }
+        /* a thread's start routine gets one argument: mallctl's five need the borrowed thread */
+        s->own_thread = !alone && purges[s->b.image.purge_kind].own_thread;
         if (s->own_thread && !(sym->pthread_create && sym->pthread_attr_init && sym->pthread_attr_setdetachstate &&
                                sym->pthread_attr_setstack)) {
                 say(s, "its pthread functions were not found");
@@ -127,6 +144,7 @@ static ProbeResult open_target(Session *s) {
         if (p != PROBE_OK)
                 return p;
         snprintf(s->reply->trim.allocator, sizeof(s->reply->trim.allocator), "%s", s->b.image.version);
+        snprintf(s->reply->trim.call, sizeof(s->reply->trim.call), "%s", purge_call_name(s->b.image.purge_kind));
         return judge_threads(s, &f);
 }
 
@@ -209,7 +227,11 @@ static ProbeResult get_scratch(Session *s) {
 static void calls_trim(void *userdata, Call *calls, size_t *n) {
         Session *s = userdata;
         const LibcSymbols *sym = &s->b.image.sym;
+        const char *text = purges[s->b.image.purge_kind].text;
+        uint64_t argument = text ? BOX(text) : purges[s->b.image.purge_kind].argument;
         Mailbox box = {.magic = SCRATCH_MAGIC, .armed = (uint64_t)s->b.last_tid};
+
+        snprintf(box.text, sizeof(box.text), "%s", text ? text : "");
 
         remote_write(s->b.pid, s->scratch, &box,
                      sizeof(box)); /* if it fails, so does the chain's, and nothing starts */
@@ -220,9 +242,9 @@ static void calls_trim(void *userdata, Call *calls, size_t *n) {
                 calls[(*n)++] =
                         (Call){sym->pthread_attr_setstack,
                                {BOX(attr), s->scratch + SCRATCH_THREAD_STACK_OFFSET, SCRATCH_THREAD_STACK_SIZE}};
-                calls[(*n)++] = (Call){sym->pthread_create, {BOX(thread), BOX(attr), sym->malloc_trim, 0}};
+                calls[(*n)++] = (Call){sym->pthread_create, {BOX(thread), BOX(attr), s->b.image.purge, argument}};
         } else
-                calls[(*n)++] = (Call){sym->malloc_trim, {0}};
+                calls[(*n)++] = (Call){s->b.image.purge, {argument}};
         calls[(*n)++] = (Call){sym->clock_gettime, {CLOCK_MONOTONIC, BOX(end)}};
 }
 
