@@ -2,6 +2,7 @@
 #include "watch.h"
 
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -347,8 +348,33 @@ static void tell_alert(Watch *w, const Decision *d) {
 
 /* ---- deciding ---- */
 
+static const char *const verb_words[_VERB_MAX] = {
+        [VERB_NONE] = "rests",
+        [VERB_ACT] = "acts",
+        [VERB_SKIP] = "waits",
+        [VERB_RESOLVE] = "is over",
+};
+
+/* "using 164 MB of 300 MB, the limit within 6 s to 9 s": what it was decided on. */
+static const char *evidence_text(const Decision *d, char *buf, size_t size) {
+        char usage[FORMAT_MAX], limit[FORMAT_MAX], lo[FORMAT_MAX], hi[FORMAT_MAX];
+        int n = snprintf(buf, size, "using %s", format_bytes(usage, d->usage_bytes));
+
+        if (d->limit_bytes && n >= 0 && (size_t)n < size)
+                n += snprintf(buf + n, size - (size_t)n, " of %s", format_bytes(limit, d->limit_bytes));
+        if (d->eta_lo_usec != USEC_INFINITY && n >= 0 && (size_t)n < size)
+                snprintf(buf + n, size - (size_t)n, d->eta_hi_usec == USEC_INFINITY ? ", the limit in %s or later"
+                                                                                     : ", the limit in %s to %s",
+                         format_usec(lo, d->eta_lo_usec), format_usec(hi, d->eta_hi_usec));
+        return buf;
+}
+
+static double eta_seconds(uint64_t usec) {
+        return usec == USEC_INFINITY ? INFINITY : (double)usec / USEC_PER_SEC; /* JSON has null for it */
+}
+
 static void log_decision(const Watch *w, const Decision *d, const Decision *last) {
-        char usage[FORMAT_MAX], limit[FORMAT_MAX], lo[FORMAT_MAX], event[32];
+        char evidence[160], event[32];
 
         if (d->verb == last->verb && d->reason == last->reason && d->trigger == last->trigger && d->verb != VERB_ACT)
                 return;
@@ -359,11 +385,9 @@ static void log_decision(const Watch *w, const Decision *d, const Decision *last
                   LOG_FIELDS(LF_S("target", NAME(w)), LF_S("reason", reason_name(d->reason)),
                              LF_S("trigger", reason_name(d->trigger)), LF_U("usage_bytes", d->usage_bytes),
                              LF_U("limit_bytes", d->limit_bytes), LF_D("slope_bytes_per_s", d->slope_bytes_per_s),
-                             LF_U("eta_lo_usec", d->eta_lo_usec), LF_U("eta_usec", d->eta_usec)),
-                  "%s: %s: %s: %s (using %s of %s, limit in %s at the earliest)", NAME(w), rung_name(d->rung),
-                  verb_name(d->verb), reason_text(d->reason), format_bytes(usage, d->usage_bytes),
-                  d->limit_bytes ? format_bytes(limit, d->limit_bytes) : "no known limit",
-                  format_usec(lo, d->eta_lo_usec));
+                             LF_D("eta_lo_s", eta_seconds(d->eta_lo_usec)), LF_D("eta_s", eta_seconds(d->eta_usec))),
+                  "%s: %s %s: %s (%s)", NAME(w), rung_name(d->rung), verb_words[d->verb], reason_text(d->reason),
+                  evidence_text(d, evidence, sizeof(evidence)));
 }
 
 static void decide(Watch *w, uint64_t now_usec) {
@@ -416,7 +440,8 @@ static void take_trend(Watch *w, const Sample *s) {
 
         if (reset != TREND_RESET_NONE) {
                 w->counters.trend_resets_total[reset]++;
-                log_event(LOG_INFO, "trend.reset",
+                /* the first sample brings the first limit: no news */
+                log_event(w->counters.samples_total == 0 ? LOG_DEBUG : LOG_INFO, "trend.reset",
                           LOG_FIELDS(LF_S("target", NAME(w)), LF_S("reason", trend_reset_name(reset))),
                           "%s: the trend begins anew: %s", NAME(w), trend_reset_name(reset));
         }
@@ -436,13 +461,13 @@ static bool take_sample(Watch *w, uint64_t now_usec) {
                                   "%s: could not be read: %s", NAME(w), strerror(-r));
                 return r == -ESRCH;
         }
-        w->counters.samples_total++;
         w->sample = s;
         w->sample_known = true;
         if (s.have & SAMPLE_HAVE_STATUS) {
                 take_trend(w, &s);
                 decide(w, now_usec);
         }
+        w->counters.samples_total++;
         return true;
 }
 
