@@ -2,9 +2,12 @@
 """malloc_trim called in live processes: what it gives, what the target notices (nothing), who may die (anybody)."""
 import os
 import random
+import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 
 from lib import Skip, run_tests, wait_until
 from probelib import CGROUP_DIR, HELLO, SMAPS, Probe, Target, start_ticks, wait_for_no_children
@@ -97,6 +100,24 @@ def test_refusals():
         t.process.wait()
         t.process.returncode = 0 # killed on purpose
         assert probe.trim(t.pid, ticks=1)['result'] == 'gone'
+
+
+def test_chroot():
+    """a process in a chroot: its C library is found by either name of its path"""
+    with tempfile.TemporaryDirectory() as root:
+        listing = subprocess.run(['ldd', MKLEAK], capture_output=True, text=True, check=True).stdout
+        for path in [MKLEAK, *re.findall(r'(/\S+) \(0x', listing)]:
+            copy = root + os.path.realpath(path) if path == MKLEAK else root + path
+            os.makedirs(os.path.dirname(copy), exist_ok=True)
+            shutil.copy(path, copy)
+        try:
+            t = Target('chroot', root, os.path.realpath(MKLEAK), 'fragment', 'size_mib=64')
+        except PermissionError:
+            raise Skip('no right to chroot') from None
+        with t:
+            r = trim(t)
+            assert r['before'] - r['after'] > 40 * MIB, r
+            undisturbed(t)
 
 
 def test_static():
@@ -253,5 +274,5 @@ def test_privileges():
 if __name__ == '__main__':
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
     run_tests([test_single_threaded, test_multi_threaded, test_nothing_is_noticed, test_allocating_and_forking,
-               test_no_safe_thread, test_refusals, test_static, test_other_allocators, test_mimalloc, test_seccomp, test_killed_at_any_instant,
+               test_no_safe_thread, test_refusals, test_chroot, test_static, test_other_allocators, test_mimalloc, test_seccomp, test_killed_at_any_instant,
                test_target_killed, test_one_call_at_a_time, test_reads, test_garbage_is_refused, test_privileges])

@@ -77,32 +77,43 @@ static bool name_in(const char *name, const char *const *list, size_t n) {
         return false;
 }
 
-/* The file that is mapped at @first (offset 0), if it still is the one on disk: its first page holds the ELF header,
- * the program headers and the build ID, and is never relocated. */
-static int open_same_file(pid_t pid, int proc_pid_fd, const char *path, const Map *first) {
-        char rel[PATH_MAX + 8];
-        unsigned char mem[PAGE], disk[PAGE];
-        _cleanup_fd_ int fd = -1;
+/* Is @fd the file whose first page the target has at @mem? That page holds the ELF header, the program headers and the
+ * build ID, and is never relocated. */
+static int check_first_page(int fd, const unsigned char mem[static PAGE]) {
+        unsigned char disk[PAGE];
         struct stat st;
-        int r;
 
-        if (path[0] != '/' || snprintf(rel, sizeof(rel), "root%s", path) >= (int)sizeof(rel))
-                return -ENOENT;
-        fd = openat(proc_pid_fd, rel, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-        if (fd < 0)
-                return -errno;
         if (fstat(fd, &st) < 0)
                 return -errno;
-        if (!S_ISREG(st.st_mode) || st.st_size < (off_t)PAGE)
+        if (!S_ISREG(st.st_mode) || pread(fd, disk, sizeof(disk), 0) != (ssize_t)sizeof(disk))
                 return -ENOEXEC;
+        return memcmp(mem, disk, PAGE) == 0 ? 0 : -ESTALE;
+}
+
+/* The file that is mapped at @first (offset 0), if it still is the one on disk. The path of a map is told relative to
+ * the reader's root where that can be (a chroot below ours), else within the target's mount namespace (a container): so
+ * it is tried below the target's root, then below ours. */
+static int open_same_file(pid_t pid, int proc_pid_fd, const char *path, const Map *first) {
+        char below[PATH_MAX + 8];
+        unsigned char mem[PAGE];
+        int r;
+
+        if (path[0] != '/' || snprintf(below, sizeof(below), "root%s", path) >= (int)sizeof(below))
+                return -ENOENT;
         r = remote_read(pid, first->start, mem, sizeof(mem));
         if (r < 0)
                 return r;
-        if (pread(fd, disk, sizeof(disk), 0) != (ssize_t)sizeof(disk))
-                return -ENOEXEC;
-        if (memcmp(mem, disk, PAGE) != 0)
-                return -ESTALE;
-        return take_fd(&fd);
+        for (int own = 0; own <= 1; own++) {
+                _cleanup_fd_ int fd = openat(own ? AT_FDCWD : proc_pid_fd, own ? path : below,
+                                             O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+                int error = fd < 0 ? -errno : check_first_page(fd, mem);
+
+                if (error == 0)
+                        return take_fd(&fd);
+                if (!own || error == -EACCES)
+                        r = error; /* what is told is about the target's own file */
+        }
+        return r;
 }
 
 static int find_dynsym(ElfFile *f) {
