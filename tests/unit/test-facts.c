@@ -14,7 +14,8 @@
 static void test_reads_what_matters(void **state _unused_) {
         Facts f;
 
-        assert_int_equal(facts_parse(BASE "Seccomp:\t2\nSeccomp_filters:\t1\nx86_Thread_features:\tshstk \n"
+        assert_int_equal(facts_parse(BASE "NSpid:\t4711\t7\nSeccomp:\t2\nSeccomp_filters:\t1\n"
+                                          "x86_Thread_features:\tshstk \n"
                                           "voluntary_ctxt_switches:\t5\nnonvoluntary_ctxt_switches:\t6\n", &f), 0);
         assert_int_equal(f.state, 'S');
         assert_int_equal(f.uid, 10);
@@ -25,6 +26,7 @@ static void test_reads_what_matters(void **state _unused_) {
         assert_true(f.rss_known);
         assert_int_equal(f.rss_bytes, 1024 * 1024);
         assert_int_equal(f.ctxt_switches, 11);
+        assert_int_equal(f.ns_tid, 7);
         assert_true(facts_deliverable(&f));
 }
 
@@ -40,6 +42,8 @@ static void test_refuses_what_is_cut_or_wild(void **state _unused_) {
                 BASE "Threads:\t99999999999999999999999\n",
                 BASE "VmRSS:\t18446744073709551615 kB\n",
                 BASE "TracerPid:\t-4\n",
+                BASE "NSpid:\t1\t\n",
+                BASE "NSpid:\t99999999999\n",
         };
 
         for (size_t i = 0; i < ELEMENTSOF(bad); i++) {

@@ -43,6 +43,9 @@ typedef struct Chain {
         unsigned char bytes[ARCH_CHAIN_MAX];
 } Chain;
 
+/* arch_prepare() - once per process, before any stop: what takes time and does not depend on the thread. */
+void arch_prepare(void);
+
 /* arch_read_state() - of a thread in ptrace-stop. Return: 0; -EOPNOTSUPP (32-bit, no XSAVE); other negative errno. */
 int arch_read_state(pid_t tid, ThreadState *ret) _must_check_;
 

@@ -122,19 +122,27 @@ bool arch_is_restorer(const unsigned char b[static 9]) {
         return memcmp(b, wide, sizeof(wide)) == 0 || memcmp(b, narrow, sizeof(narrow)) == 0;
 }
 
-/* How many bytes of a standard-format XSAVE area the features in @mask reach to (CPUID leaf 0xD). Our processor is the
- * target's, and the kernel's user format follows CPUID. */
+/* Where each feature's part of a standard-format XSAVE area ends (CPUID leaf 0xD). Our processor is the target's, and
+ * the kernel's user format follows CPUID. Asked beforehand: in a virtual machine CPUID is a trip to the hypervisor,
+ * tens of microseconds. */
+static size_t feature_end[63];
+
+void arch_prepare(void) {
+        for (unsigned i = 2; i < ELEMENTSOF(feature_end); i++) {
+                unsigned eax, ebx, ecx, edx;
+
+                __cpuid_count(0xd, i, eax, ebx, ecx, edx);
+                feature_end[i] = (size_t)ebx + eax;
+        }
+}
+
+/* How many bytes of the area the features in @mask reach to. */
 static size_t xstate_size(uint64_t mask) {
         size_t size = XSAVE_MIN_SIZE;
 
-        for (unsigned i = 2; i < 63; i++) {
-                unsigned eax, ebx, ecx, edx;
-
-                if (!(mask >> i & 1))
-                        continue;
-                __cpuid_count(0xd, i, eax, ebx, ecx, edx);
-                size = max_of(size, (size_t)ebx + eax);
-        }
+        for (unsigned i = 2; i < ELEMENTSOF(feature_end); i++)
+                if (mask >> i & 1)
+                        size = max_of(size, feature_end[i]);
         return size;
 }
 

@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <time.h>
 
 #include "probe/inject/facts.h"
-#include "probe/inject/remote.h"
 #include "util/clock.h"
 #include "util/rootfs.h"
 
@@ -31,12 +31,15 @@ int borrow_open(Borrow *b, pid_t pid, uint64_t start_ticks) {
         if (b->proc_fd < 0)
                 return b->proc_fd == -ENOENT ? -ESRCH : b->proc_fd;
         r = facts_start_ticks(b->proc_fd, &ticks);
-        return r < 0 ? r : ticks == start_ticks ? 0 : -ESRCH;
+        if (r < 0 || ticks != start_ticks)
+                return r < 0 ? r : -ESRCH;
+        return 0;
 }
 
 void borrow_done(Borrow *b) {
         maps_done(&b->maps);
         b->proc_fd = fd_close(b->proc_fd);
+        b->mem_fd = fd_close(b->mem_fd);
         b->lock_fd = fd_close(b->lock_fd);
 }
 
@@ -58,42 +61,29 @@ static void account(Borrow *b, uint64_t held_usec) {
         b->held_max_usec = max_of(b->held_max_usec, held_usec);
 }
 
-/* errno as the thread has it is put back by the chain's last call: swab() is the one function of libc that copies
- * bytes, is no IFUNC and needs nothing; it exchanges them pairwise, so they are handed to it exchanged. */
-static void add_errno_call(const Borrow *b, const Tracee *t, uint64_t copy_addr, Call *calls, size_t *n,
-                           unsigned char copy[static 4]) {
-        uint64_t addr = arch_thread_pointer(&t->state) + (uint64_t)b->image.errno_tp_offset;
-        unsigned char raw[4];
-
-        if (!b->image.has_errno || !b->image.sym.swab || remote_read(b->pid, addr, raw, sizeof(raw)) < 0)
-                return;
-        for (int i = 0; i < 4; i++)
-                copy[i] = raw[i ^ 1];
-        calls[(*n)++] = (Call){b->image.sym.swab, {copy_addr, addr, sizeof(raw)}};
-}
-
-/* Lays out the chain below @top, with errno's copy on top of it, and writes it. */
-static int write_chain(const Borrow *b, const Tracee *t, uint64_t top, BorrowCallsFn fn, void *userdata, Chain *chain) {
+/* Lays out the chain below @top, with errno's copy on top of it, and writes both. errno as the thread has it is put
+ * back by the chain's last call: swab() is the one function of libc that copies bytes, is no IFUNC and needs nothing;
+ * it exchanges them pairwise, so they are handed to it exchanged. */
+static int write_chain(const Borrow *b, const Tracee *t, const SafeSeen *seen, uint64_t top, Call *calls, size_t n,
+                       Chain *chain) {
         uint64_t copy_addr = (top & ~15ULL) - 16;
-        Call calls[ARCH_CALLS_MAX] = {0};
         unsigned char copy[4] = {0};
-        size_t n = 0;
+        struct iovec local[2], remote[2];
         int r;
 
-        fn(userdata, calls, &n);
-        add_errno_call(b, t, copy_addr, calls, &n, copy);
+        if (seen->errno_addr && b->image.sym.swab) {
+                for (int i = 0; i < 4; i++)
+                        copy[i] = seen->errno_bytes[i ^ 1];
+                calls[n++] = (Call){b->image.sym.swab, {copy_addr, seen->errno_addr, sizeof(copy)}};
+        }
         r = arch_chain_build(&t->state, calls, n, copy_addr, b->image.sym.sigreturn, chain);
         if (r < 0)
                 return r;
-        r = remote_write(b->pid, copy_addr, copy, sizeof(copy));
-        return r < 0 ? r : remote_write(b->pid, chain->addr, chain->bytes, chain->len);
-}
-
-static int open_status(const Borrow *b, pid_t tid) {
-        char path[48];
-
-        snprintf(path, sizeof(path), "task/%d/status", tid);
-        return rootfs_open(b->proc_fd, path);
+        local[0] = (struct iovec){chain->bytes, chain->len};
+        remote[0] = (struct iovec){(void *)(uintptr_t)chain->addr, chain->len};
+        local[1] = (struct iovec){copy, sizeof(copy)};
+        remote[1] = (struct iovec){(void *)(uintptr_t)copy_addr, sizeof(copy)};
+        return process_vm_writev(b->pid, local, 2, remote, 2, 0) == (ssize_t)(chain->len + sizeof(copy)) ? 0 : -EFAULT;
 }
 
 /* We are a fresh fork: the first write to each page is a fault, to be taken before a thread is being held, not while.
@@ -103,48 +93,75 @@ static void touch(void *p, size_t n) {
                 ((volatile char *)p)[i] = 0;
 }
 
-/* One try on one thread. Return: PROBE_OK switched; PROBE_E_NO_SAFE_THREAD: declined, look on; else final. */
-static ProbeResult try_thread(Borrow *b, BorrowPlace place, const Candidate *c, BorrowCallsFn fn, void *userdata) {
-        static Tracee t;    /* 16 KiB and 21 KiB: off our own stack */
-        static Chain chain;
-        _cleanup_fd_ int status_fd = open_status(b, c->tid);
-        uint64_t held, room = 0;
-        int r;
+/* A seize that was refused: for good, or because the thread ends, or a tracer came just now? */
+static ProbeResult why_denied(const Borrow *b, const Candidate *c) {
+        _cleanup_fd_ int dir = -1;
+        char path[48];
+        Facts f;
 
-        if (status_fd < 0)
+        snprintf(path, sizeof(path), "task/%d", c->tid);
+        dir = rootfs_open_dir(b->proc_fd, path);
+        if (dir < 0 || facts_read(dir, &f) < 0 || f.state == 'Z' || f.state == 'X')
                 return PROBE_E_NO_SAFE_THREAD;
-        sched_yield(); /* a fresh time slice: to be preempted while a thread is being held would be the longest stop */
-        touch(&chain, sizeof(chain));
-        touch(&t, sizeof(t));
-        switch (tracee_stop(&t, c->tid, STOP_TIMEOUT_USEC)) {
+        return f.tracer != 0 ? PROBE_E_TRACED : PROBE_E_ACCESS;
+}
+
+static ProbeResult stop_thread(Borrow *b, const Candidate *c, Tracee *t) {
+        switch (tracee_stop(t, c->tid, STOP_TIMEOUT_USEC)) {
         case TRACEE_STOPPED:
-                break;
+                return PROBE_OK;
         case TRACEE_DENIED:
-                return PROBE_E_ACCESS;
+                return why_denied(b, c);
         case TRACEE_GROUP_STOPPED:
                 return PROBE_E_STOPPED;
         case TRACEE_FOREIGN:
                 return PROBE_E_FOREIGN_ABI;
+        case TRACEE_STUCK:
+                b->stuck = true;
+                return PROBE_E_NO_SAFE_THREAD;
         case TRACEE_BUSY:
         case TRACEE_GONE:
-                return PROBE_E_NO_SAFE_THREAD;
+                break;
         }
-        if (place == BORROW_ON_ITS_STACK)
-                room = arch_chain_room(&t.state, 2) + CALL_STACK_BYTES;
-        b->last_decline = safepoint_check(b->pid, status_fd, &t, c, &b->image, &b->maps, room);
-        if (b->last_decline != SAFE_POINT) {
-                tracee_release(&t, &held);
-                account(b, held);
-                b->n_declined++;
-                return PROBE_E_NO_SAFE_THREAD;
-        }
+        return PROBE_E_NO_SAFE_THREAD;
+}
+
+/* One try on one thread. Return: PROBE_OK switched; PROBE_E_NO_SAFE_THREAD: declined, look on; else final. */
+static ProbeResult try_thread(Borrow *b, BorrowPlace place, const Candidate *c, BorrowCallsFn fn, void *userdata) {
+        static Tracee t; /* 16 KiB and 21 KiB: off our own stack */
+        static Chain chain;
+        Call calls[ARCH_CALLS_MAX] = {0};
+        SafeAsk ask = {b->pid, b->proc_fd, b->mem_fd, &t, c, &b->image, &b->maps, 0};
+        SafeSeen seen;
+        size_t n = 0;
+        uint64_t held;
+        ProbeResult p;
+        int r = -EAGAIN;
+
         b->last_tid = c->tid;
-        r = write_chain(b, &t, room ? arch_sp(&t.state) - ARCH_RED_ZONE : b->stack_top, fn, userdata, &chain);
+        fn(userdata, calls, &n);
+        touch(&chain, sizeof(chain));
+        touch(&t, sizeof(t));
+        sched_yield(); /* a fresh time slice: to be preempted while a thread is being held would be the longest stop */
+        p = stop_thread(b, c, &t);
+        if (p != PROBE_OK)
+                return p;
+        if (place == BORROW_ON_ITS_STACK)
+                ask.room = arch_chain_room(&t.state, n + 1) + CALL_STACK_BYTES;
+        b->last_decline = safepoint_check(&ask, &seen);
+        if (b->last_decline == SAFE_POINT)
+                r = write_chain(b, &t, &seen, ask.room ? arch_sp(&t.state) - ARCH_RED_ZONE : b->stack_top, calls, n,
+                                &chain);
         if (r == 0)
+                b->last_decline = safepoint_last_look(&ask);
+        if (r == 0 && b->last_decline == SAFE_POINT)
                 r = tracee_switch(&t, &chain, &held);
-        else
+        else {
                 tracee_release(&t, &held);
+                r = -EAGAIN;
+        }
         account(b, held);
+        b->n_declined += r != 0;
         return r == 0 ? PROBE_OK : PROBE_E_NO_SAFE_THREAD;
 }
 
@@ -155,8 +172,8 @@ static ProbeResult still_there(Borrow *b) {
         uint64_t ticks;
         int r = facts_start_ticks(b->proc_fd, &ticks);
 
-        if (r < 0 || ticks != b->start_ticks)
-                return PROBE_E_GONE;
+        if (r < 0 || ticks != b->start_ticks || !image_still_there(&b->image, b->mem_fd))
+                return PROBE_E_GONE; /* or it executes another program by now */
         r = maps_read(b->proc_fd, &fresh);
         if (r == 0) {
                 maps_done(&b->maps);
@@ -170,14 +187,14 @@ static ProbeResult still_there(Borrow *b) {
 
 static ProbeResult try_all(Borrow *b, BorrowPlace place, BorrowCallsFn fn, void *userdata) {
         Candidate list[THREADS_CANDIDATES_MAX];
-        int n = threads_find(b->proc_fd, b->pid, list);
+        int n = threads_find(b->proc_fd, b->pid, b->seccomp_ok, list);
 
         if (n == -EACCES || n == -EPERM)
                 return PROBE_E_ACCESS;
         for (int i = 0; i < n; i++) {
                 ProbeResult p = try_thread(b, place, &list[i], fn, userdata);
 
-                if (p != PROBE_E_NO_SAFE_THREAD)
+                if (p != PROBE_E_NO_SAFE_THREAD || b->stuck)
                         return p;
         }
         return PROBE_E_NO_SAFE_THREAD;
@@ -189,7 +206,7 @@ ProbeResult borrow_call(Borrow *b, BorrowPlace place, BorrowCallsFn fn, void *us
 
                 if (p == PROBE_OK)
                         p = try_all(b, place, fn, userdata);
-                if (p != PROBE_E_NO_SAFE_THREAD || now_mono_usec() > b->deadline_usec)
+                if (p != PROBE_E_NO_SAFE_THREAD || b->stuck || now_mono_usec() > b->deadline_usec)
                         return p;
                 /* between two looks at a process that is busy, or at a thread that stays where it was declined */
                 nanosleep(&(struct timespec){.tv_nsec = nsec}, NULL);

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -18,7 +19,9 @@ typedef struct Borrow {
         pid_t pid;
         uint64_t start_ticks;
         int proc_fd; /* /proc/PID */
+        int mem_fd;  /* /proc/PID/mem: the memory as it was before @maps was first read */
         int lock_fd;
+        bool seccomp_ok;
         Maps maps;
         Image image;
         uint64_t deadline_usec; /* CLOCK_MONOTONIC: for finding a safe thread */
@@ -28,16 +31,18 @@ typedef struct Borrow {
         unsigned n_declined;
         SafePoint last_decline;
         pid_t last_tid; /* the thread that is being, or was, borrowed; set before BorrowCallsFn runs */
+        bool stuck;     /* a thread stays attached until this process exits: no further call */
 } Borrow;
 
-#define BORROW_NULL ((Borrow){.proc_fd = -1, .lock_fd = -1, .last_decline = SAFE_NOT_BLOCKED})
+#define BORROW_NULL ((Borrow){.proc_fd = -1, .mem_fd = -1, .lock_fd = -1, .last_decline = SAFE_NOT_BLOCKED})
 
 typedef enum BorrowPlace {
         BORROW_ON_ITS_STACK, /* below its red zone: for a call that needs next to no stack */
         BORROW_ON_SCRATCH,   /* below stack_top */
 } BorrowPlace;
 
-/* Appends calls to @calls; at most ARCH_CALLS_MAX - 1 (the last puts errno back). */
+/* Appends calls to @calls; at most ARCH_CALLS_MAX - 1 (the last puts errno back). Runs before the thread is stopped,
+ * once for each that is tried. */
 typedef void (*BorrowCallsFn)(void *userdata, Call *calls, size_t *n);
 
 /* borrow_open() - Return: 0; -ESRCH: not there, or its start time differs; other negative errno. */

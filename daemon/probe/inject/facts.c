@@ -6,7 +6,7 @@
 
 #include "util/rootfs.h"
 
-typedef enum Kind { KIND_CHAR, KIND_U32, KIND_HEX, KIND_KB, KIND_UIDS, KIND_SHSTK, KIND_ADD } Kind;
+typedef enum Kind { KIND_CHAR, KIND_U32, KIND_HEX, KIND_KB, KIND_UIDS, KIND_SHSTK, KIND_ADD, KIND_LAST } Kind;
 
 enum { NEED_STATE = 1, NEED_UID = 2, NEED_PENDING = 4, NEED_BLOCKED = 8, NEED_CAUGHT = 16, NEED_ALL = 31 };
 
@@ -20,6 +20,7 @@ typedef struct Row {
 static const Row rows[] = {
         {"State:", KIND_CHAR, offsetof(Facts, state), NEED_STATE},
         {"TracerPid:", KIND_U32, offsetof(Facts, tracer), 0},
+        {"NSpid:", KIND_LAST, offsetof(Facts, ns_tid), 0},
         {"Uid:", KIND_UIDS, offsetof(Facts, uid), NEED_UID},
         {"VmRSS:", KIND_KB, offsetof(Facts, rss_bytes), 0},
         {"Threads:", KIND_U32, offsetof(Facts, n_threads), 0},
@@ -66,6 +67,19 @@ static bool take_uids(Facts *f, const char *value) {
         return true;
 }
 
+/* The last of some numbers with blanks between them. */
+static bool take_last(pid_t *ret, const char *value) {
+        const char *p = value + strcspn(value, "\n");
+        uint64_t v;
+
+        while (p > value && p[-1] >= '0' && p[-1] <= '9')
+                p--;
+        if (!number(p, 10, &v) || v > INT32_MAX)
+                return false;
+        *ret = (pid_t)v;
+        return true;
+}
+
 static bool take(Facts *f, const Row *row, const char *value) {
         void *at = (char *)f + row->at;
         uint64_t v;
@@ -78,6 +92,8 @@ static bool take(Facts *f, const Row *row, const char *value) {
                 *(bool *)at = has_word(value, "shstk");
                 return true;
         }
+        if (row->kind == KIND_LAST)
+                return take_last(at, value);
         if (row->kind == KIND_UIDS)
                 return take_uids(f, value);
         if (!number(value, row->kind == KIND_HEX ? 16 : 10, &v) || (row->kind == KIND_U32 && v > INT32_MAX) ||

@@ -15,6 +15,7 @@
 typedef struct Facts {
         char state;           /* R S D T t Z X I */
         pid_t tracer;         /* 0 = none */
+        pid_t ns_tid;         /* its number in its own PID namespace; 0 = not told (before Linux 4.1) */
         uid_t uid, euid;
         unsigned n_threads;
         unsigned seccomp;     /* 0 off, 1 strict, 2 filter */

@@ -441,6 +441,22 @@ const char *purge_call_name(PurgeKind k) {
         return (unsigned)k < ELEMENTSOF(names) ? names[k] : "invalid";
 }
 
+static void bound_guards(Image *im) {
+        const uint64_t restorers[] = {im->sym.sigreturn, im->sym.sigreturn_pthread};
+
+        im->guard_start = UINT64_MAX;
+        im->guard_end = 0;
+        for (unsigned i = 0; i < im->n_ranges; i++) {
+                im->guard_start = min_of(im->guard_start, im->ranges[i].start);
+                im->guard_end = max_of(im->guard_end, im->ranges[i].end);
+        }
+        for (size_t i = 0; i < ELEMENTSOF(restorers); i++)
+                if (restorers[i]) {
+                        im->guard_start = min_of(im->guard_start, restorers[i]);
+                        im->guard_end = max_of(im->guard_end, restorers[i] + 1);
+                }
+}
+
 static ProbeResult unreadable(const Object *o, int r, char *detail, size_t size) {
         if (r == -EACCES || r == -EPERM) {
                 snprintf(detail, size, "cannot open %.120s through the process' own root: %s", o->path, strerror(-r));
@@ -465,6 +481,9 @@ ProbeResult image_read(pid_t pid, int proc_pid_fd, const Maps *maps, Image *ret,
                 if (is_loader(base)) {
                         if (!add_range(&im, o.text_start, o.text_end, RANGE_GUARDED))
                                 return PROBE_E_INTERNAL;
+                } else if (is_libc(base) && have_libc) {
+                        snprintf(detail, detail_size, "two C libraries are loaded (dlmopen?)");
+                        return PROBE_E_NO_LIBC;
                 } else if (is_libc(base)) {
                         ProbeResult p = r < 0 ? unreadable(&o, r, detail, detail_size)
                                               : read_libc(pid, &f, &o, &im, detail, detail_size);
@@ -489,8 +508,17 @@ ProbeResult image_read(pid_t pid, int proc_pid_fd, const Maps *maps, Image *ret,
         }
         if (!im.purge)
                 im.purge = im.sym.malloc_trim;
+        bound_guards(&im);
         *ret = im;
         return PROBE_OK;
+}
+
+/* A descriptor of the file belongs to the memory that the process had when it was opened (fs/proc/base.c, mem_open()):
+ * once that is gone, reading gives nothing. */
+bool image_still_there(const Image *im, int mem_fd) {
+        char byte;
+
+        return pread(mem_fd, &byte, 1, (off_t)im->libc_start) == 1;
 }
 
 bool image_is_restorer(const Image *im, uint64_t addr) {

@@ -53,6 +53,7 @@ typedef struct Image {
         uint64_t libc_start, libc_end; /* the mapped span */
         TextRange ranges[IMAGE_RANGES_MAX]; /* no word of a borrowed thread's stack may point in here */
         unsigned n_ranges;
+        uint64_t guard_start, guard_end; /* all ranges and restorers lie in here: most words of a stack do not */
         bool has_hooks; /* __malloc_hook and the like are set (glibc before 2.34): malloc may run any code */
         int64_t errno_tp_offset;      /* errno's address less the thread pointer; valid if has_errno */
         bool has_errno;
@@ -69,6 +70,10 @@ ProbeResult image_read(pid_t pid, int proc_pid_fd, const Maps *maps, Image *ret,
 
 /* purge_call_name() - what is called, for people and for JSON: "malloc_trim", "mallctl_purge" ... */
 const char *purge_call_name(PurgeKind k);
+
+/* image_still_there() - is @mem_fd (/proc/PID/mem) still the memory that @im was read from? No after execve(), whoever
+ * asks for the same process ID. */
+bool image_still_there(const Image *im, int mem_fd);
 
 /* image_is_restorer() - is @addr the return address that the kernel gives a signal handler? */
 bool image_is_restorer(const Image *im, uint64_t addr);

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "probe/inject/safepoint.h"
 
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
-#include "probe/inject/facts.h"
 #include "probe/inject/remote.h"
-#include "util/rootfs.h"
+#include "probe/inject/scratch.h"
 
 const char *safepoint_text(SafePoint s) {
         static const char *const texts[_SAFE_MAX] = {
@@ -15,10 +17,12 @@ const char *safepoint_text(SafePoint s) {
                 [SAFE_NOT_BLOCKED] = "no thread stayed blocked",
                 [SAFE_SIGNAL] = "a signal was waiting",
                 [SAFE_NO_STACK] = "the stack was not found in the memory map",
+                [SAFE_OTHER_STACK] = "it was not on a thread's own stack",
                 [SAFE_NO_ROOM] = "the stack had no room",
                 [SAFE_DEEP_STACK] = "the stack was too deep to be scanned",
                 [SAFE_IN_HANDLER] = "a signal handler was active",
                 [SAFE_IN_GUARDED] = "a thread was inside malloc, fork or the dynamic loader",
+                [SAFE_NO_DESCRIPTOR] = "the thread was not made by its C library",
                 [SAFE_UNREADABLE] = "the stack could not be read",
         };
         return (unsigned)s < ELEMENTSOF(texts) ? texts[s] : "invalid";
@@ -31,15 +35,6 @@ static const TextRange *range_of(const Image *im, uint64_t word) {
         return NULL;
 }
 
-/* Does @word look like a return address? Every real one stands right behind a call instruction; other words that happen
- * to point into guarded text (the dynamic loader's _dl_fini, say, which every main thread keeps) do not. Unreadable
- * counts as yes. */
-static bool is_return_address(pid_t pid, uint64_t word) {
-        unsigned char before[7];
-
-        return remote_read(pid, word - sizeof(before), before, sizeof(before)) < 0 || arch_is_after_call(before);
-}
-
 typedef struct Scan {
         pid_t pid;
         const Image *image;
@@ -48,14 +43,26 @@ typedef struct Scan {
         bool in_malloc; /* a word like a return address into malloc.o was seen */
 } Scan;
 
-static SafePoint scan_words(Scan *s, const uint64_t *words, size_t n) {
-        for (size_t i = 0; i < n; i++) {
-                const TextRange *range;
+#define BATCH      256
+#define CALL_BYTES 7
 
-                if (image_is_restorer(s->image, words[i]))
-                        return SAFE_IN_HANDLER;
-                range = range_of(s->image, words[i]);
-                if (!range || !is_return_address(s->pid, words[i]))
+/* Which of @n words that point into guarded text look like return addresses? Every real one stands right behind a call
+ * instruction; others (the dynamic loader's _dl_fini, say, which every main thread keeps) do not. */
+static SafePoint judge_hits(Scan *s, const uint64_t *hits, size_t n) {
+        static unsigned char code[BATCH][CALL_BYTES];
+        static struct iovec at[BATCH];
+        struct iovec local = {code, n * CALL_BYTES};
+
+        if (n == 0)
+                return SAFE_POINT;
+        for (size_t i = 0; i < n; i++)
+                at[i] = (struct iovec){(void *)(uintptr_t)(hits[i] - CALL_BYTES), CALL_BYTES};
+        if (process_vm_readv(s->pid, &local, 1, at, n, 0) != (ssize_t)local.iov_len)
+                return SAFE_IN_GUARDED; /* unreadable counts as yes */
+        for (size_t i = 0; i < n; i++) {
+                const TextRange *range = range_of(s->image, hits[i]);
+
+                if (!arch_is_after_call(code[i]))
                         continue;
                 if (range->kind == RANGE_GUARDED || s->image->has_hooks ||
                     (range->kind == RANGE_MALLOC_POOL && s->in_futex))
@@ -65,7 +72,30 @@ static SafePoint scan_words(Scan *s, const uint64_t *words, size_t n) {
         return SAFE_POINT;
 }
 
-#define BATCH 256
+static SafePoint scan_words(Scan *s, const uint64_t *words, size_t n) {
+        static uint64_t hits[BATCH];
+        const uint64_t start = s->image->guard_start, span = s->image->guard_end - start;
+        size_t fill = 0;
+
+        for (size_t i = 0; i < n; i++) {
+                if (words[i] - start >= span)
+                        continue;
+                if (image_is_restorer(s->image, words[i]))
+                        return SAFE_IN_HANDLER;
+                if (!range_of(s->image, words[i]))
+                        continue;
+                hits[fill++] = words[i];
+                if (fill == BATCH) {
+                        SafePoint r = judge_hits(s, hits, fill);
+
+                        if (r != SAFE_POINT)
+                                return r;
+                        fill = 0;
+                }
+        }
+        return judge_hits(s, hits, fill);
+}
+
 #define RESTORER_BYTES 9
 
 /* The code at @n addresses, in one system call. */
@@ -107,16 +137,18 @@ static SafePoint scan_words_for_restorer(Scan *s, const uint64_t *words, size_t 
         return look_for_restorer(s, at, fill);
 }
 
-static SafePoint scan_stack(Scan *s, uint64_t sp, uint64_t end, SafePoint (*fn)(Scan *, const uint64_t *, size_t)) {
-        static uint64_t words[2048]; /* static: its pages are there already when a thread is being held */
+static uint64_t words[2048]; /* static: its pages are there already when a thread is being held */
 
-        for (uint64_t at = sp; at < end;) {
+/* @have: bytes in words[] already, read from @sp on. */
+static SafePoint scan_stack(Scan *s, uint64_t sp, uint64_t end, size_t have,
+                            SafePoint (*fn)(Scan *, const uint64_t *, size_t)) {
+        for (uint64_t at = sp; at < end; have = 0) {
                 size_t want = (size_t)min_of(end - at, (uint64_t)sizeof(words)) & ~(size_t)7;
                 SafePoint r;
 
                 if (want == 0)
                         break;
-                if (remote_read(s->pid, at, words, want) < 0)
+                if (have < want && remote_read(s->pid, at, words, want) < 0)
                         return SAFE_UNREADABLE;
                 r = fn(s, words, want / sizeof(words[0]));
                 if (r != SAFE_POINT)
@@ -131,10 +163,10 @@ static SafePoint scan_stack(Scan *s, uint64_t sp, uint64_t end, SafePoint (*fn)(
  * threads_rank() lets in are made by nothing that malloc.o calls, so malloc can only be below them on the stack if a
  * handler interrupted it. Fork and the dynamic loader do run foreign code (atfork handlers, constructors), so there
  * such a word always counts. */
-static SafePoint judge_stack(Scan *s, uint64_t sp, uint64_t end) {
-        SafePoint r = scan_stack(s, sp, end, scan_words);
+static SafePoint judge_stack(Scan *s, uint64_t sp, uint64_t end, size_t have) {
+        SafePoint r = scan_stack(s, sp, end, have, scan_words);
 
-        return r == SAFE_POINT && s->in_malloc ? scan_stack(s, sp, end, scan_words_for_restorer) : r;
+        return r == SAFE_POINT && s->in_malloc ? scan_stack(s, sp, end, 0, scan_words_for_restorer) : r;
 }
 
 static bool is_same_call(const Tracee *t, const Candidate *c) {
@@ -144,32 +176,112 @@ static bool is_same_call(const Tracee *t, const Candidate *c) {
                arch_sp(&t->state) == c->sp && arch_ip(&t->state) == c->pc;
 }
 
-static bool signal_waits(int status_fd) {
-        Facts f;
+/* ---- the thread's descriptor: glibc's struct pthread, at the thread pointer */
 
-        return facts_pread(status_fd, &f) < 0 || facts_deliverable(&f);
+#define DESCRIPTOR_WORDS 256 /* of 288 in glibc 2.36; the stack's bounds are word 210 there */
+#define STACK_TOP_SLACK                                                                                                \
+        (16u * 1024) /* struct pthread itself, and alignment, lie between thread pointer and stack top */
+
+static uint64_t descriptor[DESCRIPTOR_WORDS];
+
+static bool is_descriptor_of(pid_t ns_tid) {
+        uint32_t tid;
+
+        memcpy(&tid, (char *)descriptor + PTHREAD_TID_OFFSET, sizeof(tid));
+        return tid == (uint32_t)ns_tid;
 }
 
-SafePoint safepoint_check(pid_t pid, int status_fd, const Tracee *t, const Candidate *c, const Image *image,
-                          const Maps *maps, uint64_t room) {
-        uint64_t sp = arch_sp(&t->state), ip = arch_ip(&t->state);
+/* The lowest address of the thread's own stack, 0 when @sp is not on it. The main thread's is named by the kernel. Of
+ * others the descriptor tells {stackblock, stackblock_size, guardsize}; where in it differs between versions, but no
+ * other three words of it can be a block that holds both the stack pointer and, at its end, the descriptor itself. */
+static uint64_t own_stack_start(const SafeAsk *ask, const Map *map, uint64_t sp, uint64_t tp) {
+        if (strcmp(maps_path(ask->maps, map), "[stack]") == 0)
+                return map->start;
+        for (size_t i = 0; i + 2 < DESCRIPTOR_WORDS; i++) {
+                uint64_t block = descriptor[i], size = descriptor[i + 1], guard = descriptor[i + 2];
+
+                if (block != 0 && block <= sp && sp < tp && size > tp - block &&
+                    size - (tp - block) <= STACK_TOP_SLACK && guard < size)
+                        return block + guard;
+        }
+        return 0;
+}
+
+static SafePoint judge_room(const SafeAsk *ask, const Map *map, uint64_t sp, uint64_t tp) {
+        uint64_t start = own_stack_start(ask, map, sp, tp);
+
+        if (start == 0)
+                return SAFE_OTHER_STACK;
+        return sp < start || sp - start < ARCH_RED_ZONE + ask->room ? SAFE_NO_ROOM : SAFE_POINT;
+}
+
+/* The descriptor, errno, the first of the stack and, only to see that it is there, the room below it: in one call. */
+static SafePoint read_thread(const SafeAsk *ask, uint64_t sp, uint64_t tp, size_t want, SafeSeen *ret) {
+        static unsigned char room[ARCH_CHAIN_MAX];
+        struct iovec local[4] = {{descriptor, sizeof(descriptor)}, {words, want}}, remote[4];
+        size_t n = 2, all = 0;
+
+        remote[0] = (struct iovec){(void *)(uintptr_t)tp, sizeof(descriptor)};
+        remote[1] = (struct iovec){(void *)(uintptr_t)sp, want};
+        *ret = (SafeSeen){0};
+        if (ask->image->has_errno) {
+                ret->errno_addr = tp + (uint64_t)ask->image->errno_tp_offset;
+                local[n] = (struct iovec){ret->errno_bytes, sizeof(ret->errno_bytes)};
+                remote[n++] = (struct iovec){(void *)(uintptr_t)ret->errno_addr, sizeof(ret->errno_bytes)};
+        }
+        if (ask->room > sizeof(room))
+                return SAFE_NO_ROOM;
+        if (ask->room) {
+                local[n] = (struct iovec){room, ask->room};
+                remote[n++] = (struct iovec){(void *)(uintptr_t)(sp - ARCH_RED_ZONE - ask->room), ask->room};
+        }
+        for (size_t i = 0; i < n; i++)
+                all += local[i].iov_len;
+        return process_vm_readv(ask->pid, local, n, remote, n, 0) == (ssize_t)all ? SAFE_POINT : SAFE_UNREADABLE;
+}
+
+SafePoint safepoint_check(const SafeAsk *ask, SafeSeen *ret) {
+        uint64_t sp = arch_sp(&ask->tracee->state), ip = arch_ip(&ask->tracee->state),
+                 tp = arch_thread_pointer(&ask->tracee->state), end;
+        Scan scan = {.pid = ask->pid,
+                     .image = ask->image,
+                     .maps = ask->maps,
+                     .in_futex = ask->candidate->nr == SYS_futex};
         unsigned char insn[2];
         const Map *stack;
+        SafePoint r;
+        size_t have;
 
-        if (!is_same_call(t, c) || remote_read(pid, ip - 2, insn, 2) < 0 || !arch_is_syscall_insn(insn))
+        /* read by the old descriptor: after execve() it gives nothing (see image_still_there()) */
+        if (!is_same_call(ask->tracee, ask->candidate) || pread(ask->mem_fd, insn, 2, (off_t)(ip - 2)) != 2 ||
+            !arch_is_syscall_insn(insn))
                 return SAFE_NOT_BLOCKED;
-        if (range_of(image, ip))
+        if (range_of(ask->image, ip))
                 return SAFE_IN_GUARDED;
-        if (signal_waits(status_fd))
-                return SAFE_SIGNAL;
-        stack = maps_find(maps, sp);
+        stack = maps_find(ask->maps, sp);
         if (!stack || (stack->prot & (MAP_R | MAP_W | MAP_SHARED_BIT)) != (MAP_R | MAP_W) || sp % 8 != 0)
                 return SAFE_NO_STACK;
-        /* memory below the map is not asked for: a write from outside does not grow a stack */
-        if (room && (sp < stack->start + ARCH_RED_ZONE + room))
-                return SAFE_NO_ROOM;
-        if (stack->end - sp > SAFE_SCAN_MAX)
+        /* a thread's descriptor is at its stack's top, and stacks may lie in one map (glibc 2.42 has guard pages that
+         * do not divide it, MADV_GUARD_INSTALL) */
+        end = tp > sp && tp < stack->end && tp - sp <= SAFE_SCAN_MAX ? tp : stack->end;
+        if (end - sp > SAFE_SCAN_MAX)
                 return SAFE_DEEP_STACK;
-        return judge_stack(&(Scan){.pid = pid, .image = image, .maps = maps, .in_futex = c->nr == SYS_futex}, sp,
-                           stack->end);
+        have = (size_t)min_of(end - sp, (uint64_t)sizeof(words)) & ~(size_t)7;
+        r = read_thread(ask, sp, tp, have, ret);
+        if (r != SAFE_POINT)
+                return r;
+        if (!is_descriptor_of(ask->candidate->ns_tid))
+                return SAFE_NO_DESCRIPTOR;
+        r = judge_stack(&scan, sp, end, have);
+        /* memory below the map is not asked for: a write from outside does not grow a stack */
+        return r == SAFE_POINT && ask->room ? judge_room(ask, stack, sp, tp) : r;
+}
+
+SafePoint safepoint_last_look(const SafeAsk *ask) {
+        char path[48];
+
+        snprintf(path, sizeof(path), "task/%d", ask->candidate->tid);
+        if (faccessat(ask->proc_fd, path, F_OK, 0) < 0)
+                return SAFE_NOT_BLOCKED;
+        return tracee_signal_waits(ask->tracee) ? SAFE_SIGNAL : SAFE_POINT;
 }

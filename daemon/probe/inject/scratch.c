@@ -4,7 +4,7 @@
 #include "probe/inject/remote.h"
 
 bool scratch_is_mailbox(const Mailbox *box) {
-        return box->magic == SCRATCH_MAGIC && box->armed <= INT32_MAX;
+        return box->magic == SCRATCH_MAGIC && box->armed <= INT32_MAX && box->unmapper <= INT32_MAX;
 }
 
 uint64_t scratch_find(pid_t pid, const Maps *maps, Mailbox *ret) {

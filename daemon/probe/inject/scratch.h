@@ -13,7 +13,11 @@
 #include "probe/inject/maps.h"
 #include "util/cleanup.h"
 
-#define SCRATCH_MAGIC 0x70617263536c7050ULL /* "PplScrap" */
+#define SCRATCH_MAGIC 0x32617263536c7050ULL /* "PplScra2" */
+
+/* struct pthread.tid: 704 bytes of TCB header and a list head come before it (nptl/descr.h), the same from 2.17
+ * to 2.42. Of a borrowed thread it is checked. */
+#define PTHREAD_TID_OFFSET 720
 /* An odd size at an address with these low bits is ours, also before anything was written there: a probe that dies
  * right after the mapping was made leaves one that the next run knows. */
 #define SCRATCH_SIZE (203 * 4096ULL)
@@ -26,7 +30,9 @@
 
 typedef struct Mailbox {
         uint64_t magic;
+        uint64_t pid, start_ticks; /* whose: a child that was forked meanwhile has a copy in which nothing runs */
         uint64_t armed; /* the borrowed thread, from before the switch until the call is known to be over; else 0 */
+        uint64_t unmapper;    /* the thread that was, or is about to be, told to unmap this; else 0 */
         uint64_t begin[2];    /* struct timespec, by the first clock_gettime of the chain */
         uint64_t end[2];      /* by the last: nonzero = the borrowed thread is through */
         uint64_t thread;      /* pthread_t of the thread of its own; 0 = none (yet) */

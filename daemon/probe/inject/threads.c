@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/futex.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -133,7 +132,7 @@ int threads_parse_syscall(const char *line, Candidate *ret) {
         return 0;
 }
 
-int threads_stack_pointer(int proc_pid_fd, pid_t tid, uint64_t *ret) {
+int threads_stack_pointer(int proc_pid_fd, pid_t tid, uint64_t *ret, long *ret_nr) {
         char path[48], buf[256], *last;
         const char *p;
         ssize_t n;
@@ -150,11 +149,15 @@ int threads_stack_pointer(int proc_pid_fd, pid_t tid, uint64_t *ret) {
                 return -EAGAIN;
         for (p = last; p > buf && p[-1] != ' '; p--)
                 ;
-        return next_hex(&p, &sp) && next_hex(&p, &pc) ? (*ret = sp, 0) : -EINVAL;
+        if (!next_hex(&p, &sp) || !next_hex(&p, &pc))
+                return -EINVAL;
+        *ret = sp;
+        *ret_nr = strtol(buf, NULL, 10);
+        return 0;
 }
 
 /* One look at one thread. Return: 0: may be borrowed; -EAGAIN: not now; other negative errno. */
-static int look(int task_fd, const char *tid_name, Candidate *ret) {
+static int look(int task_fd, const char *tid_name, bool seccomp_ok, Candidate *ret) {
         _cleanup_fd_ int dir = rootfs_open_dir(task_fd, tid_name);
         char buf[256];
         ssize_t n;
@@ -177,6 +180,10 @@ static int look(int task_fd, const char *tid_name, Candidate *ret) {
                 return r == -ESRCH ? -EAGAIN : r;
         if (f.state != 'S' || f.tracer != 0 || facts_deliverable(&f))
                 return -EAGAIN;
+        /* filters and shadow stacks are a thread's, not a process' */
+        if (f.shadow_stack || f.seccomp == 1 || (f.seccomp != 0 && !seccomp_ok))
+                return -EAGAIN;
+        ret->ns_tid = f.ns_tid;
         ret->ctxt_switches = f.ctxt_switches;
         return 0;
 }
@@ -196,7 +203,7 @@ static void insert(Candidate *list, size_t *n, const Candidate *c) {
         (*n)++;
 }
 
-static int first_look(int task_fd, pid_t pid, Candidate *list, size_t *ret_n) {
+static int first_look(int task_fd, pid_t pid, bool seccomp_ok, Candidate *list, size_t *ret_n) {
         int fd = fcntl(task_fd, F_DUPFD_CLOEXEC, 0), denied = 0;
         DIR *dir = fd < 0 ? NULL : fdopendir(fd);
         size_t n = 0;
@@ -218,12 +225,14 @@ static int first_look(int task_fd, pid_t pid, Candidate *list, size_t *ret_n) {
                 if (parse_u64(de->d_name, &tid) < 0 || tid > INT32_MAX)
                         continue;
                 seen++;
-                r = look(task_fd, de->d_name, &c);
+                r = look(task_fd, de->d_name, seccomp_ok, &c);
                 if (r == -EACCES || r == -EPERM)
                         denied = r;
                 if (r < 0)
                         continue;
                 c.tid = (pid_t)tid;
+                if (c.ns_tid == 0)
+                        c.ns_tid = c.tid;
                 c.rank = c.rank * 2 + (c.tid == pid);
                 insert(list, &n, &c);
         }
@@ -232,7 +241,7 @@ static int first_look(int task_fd, pid_t pid, Candidate *list, size_t *ret_n) {
         return n == 0 && denied ? denied : 0;
 }
 
-int threads_find(int proc_pid_fd, pid_t pid, Candidate ret[static THREADS_CANDIDATES_MAX]) {
+int threads_find(int proc_pid_fd, pid_t pid, bool seccomp_ok, Candidate ret[static THREADS_CANDIDATES_MAX]) {
         _cleanup_fd_ int task_fd = rootfs_open_dir(proc_pid_fd, "task");
         Candidate list[THREADS_CANDIDATES_MAX];
         size_t n = 0, kept = 0;
@@ -240,7 +249,7 @@ int threads_find(int proc_pid_fd, pid_t pid, Candidate ret[static THREADS_CANDID
 
         if (task_fd < 0)
                 return task_fd == -ENOENT ? -ESRCH : task_fd;
-        r = first_look(task_fd, pid, list, &n);
+        r = first_look(task_fd, pid, seccomp_ok, list, &n);
         if (r < 0 || n == 0)
                 return r;
         /* the interval between two looks is the measurement, not a wait for something */
@@ -250,8 +259,9 @@ int threads_find(int proc_pid_fd, pid_t pid, Candidate ret[static THREADS_CANDID
                 char name[16];
 
                 snprintf(name, sizeof(name), "%d", list[i].tid);
-                if (look(task_fd, name, &c) < 0 || c.nr != list[i].nr || c.sp != list[i].sp || c.pc != list[i].pc ||
-                    memcmp(c.args, list[i].args, sizeof(c.args)) != 0 || c.ctxt_switches != list[i].ctxt_switches)
+                if (look(task_fd, name, seccomp_ok, &c) < 0 || c.nr != list[i].nr || c.sp != list[i].sp ||
+                    c.pc != list[i].pc || memcmp(c.args, list[i].args, sizeof(c.args)) != 0 ||
+                    c.ctxt_switches != list[i].ctxt_switches)
                         continue;
                 ret[kept++] = list[i];
         }

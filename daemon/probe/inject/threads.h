@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -15,7 +16,7 @@
 #define THREADS_CANDIDATES_MAX 64
 
 typedef struct Candidate {
-        pid_t tid;
+        pid_t tid, ns_tid; /* ns_tid: in its own PID namespace, as its C library knows it */
         int rank; /* lower is better */
         long nr;
         uint64_t args[6], sp, pc;
@@ -29,13 +30,15 @@ int threads_rank(long nr, const uint64_t args[static 6]);
  * -EINVAL. Pure. */
 int threads_parse_syscall(const char *line, Candidate *ret) _must_check_;
 
-/* threads_stack_pointer() - of a thread that sleeps. Return: 0; -EAGAIN: it runs, so nobody can tell; -ESRCH: no such
- * thread; other negative errno. */
-int threads_stack_pointer(int proc_pid_fd, pid_t tid, uint64_t *ret) _must_check_;
+/* threads_stack_pointer() - of a thread that sleeps. @ret_nr: in which system call; -1: in none. Return: 0; -EAGAIN: it
+ * runs, so nobody can tell; -ESRCH: no such thread; other negative errno. */
+int threads_stack_pointer(int proc_pid_fd, pid_t tid, uint64_t *ret, long *ret_nr) _must_check_;
 
 /**
  * threads_find() - candidates that did not move between two looks, best first
  * @proc_pid_fd: /proc/PID
+ * @seccomp_ok: threads under a seccomp filter too: each thread may have one of its own
  * Return: how many (0 = none now); -EACCES; -ESRCH; other negative errno.
  */
-int threads_find(int proc_pid_fd, pid_t pid, Candidate ret[static THREADS_CANDIDATES_MAX]) _must_check_;
+int threads_find(int proc_pid_fd, pid_t pid, bool seccomp_ok,
+                 Candidate ret[static THREADS_CANDIDATES_MAX]) _must_check_;

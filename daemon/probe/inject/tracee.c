@@ -8,6 +8,8 @@
 
 #include "util/clock.h"
 
+#define REAP_TIMEOUT_USEC (100 * USEC_PER_MSEC)
+
 #ifndef PTRACE_EVENT_STOP
 #define PTRACE_EVENT_STOP 128 /* Linux 3.4; glibc before 2.26 does not name it */
 #endif
@@ -18,11 +20,7 @@ void tracee_prepare(void) {
         sigemptyset(&set);
         sigaddset(&set, SIGCHLD);
         sigprocmask(SIG_BLOCK, &set, NULL); /* a blocked signal is kept even if its default is to be ignored */
-}
-
-static void detach(Tracee *t, int sig) {
-        ptrace(PTRACE_DETACH, t->tid, NULL, (void *)(uintptr_t)sig);
-        t->attached = false;
+        arch_prepare();
 }
 
 /* Waits for @tid to change state. Return: 1 and *status; 0: time is up; negative errno. */
@@ -49,6 +47,27 @@ static int wait_for(pid_t tid, uint64_t deadline_usec, int *status) {
         }
 }
 
+/* A thread that was killed while it stood cannot be let go, but its end must be taken note of: until its tracer does,
+ * it is a zombie that its parent, or another thread's execve(), waits for (kernel/exit.c, exit_notify()). */
+static void detach(Tracee *t, int sig) {
+        int status;
+
+        t->attached = false;
+        if (ptrace(PTRACE_DETACH, t->tid, NULL, (void *)(uintptr_t)sig) == 0 || errno != ESRCH)
+                return;
+        while (wait_for(t->tid, now_mono_usec() + REAP_TIMEOUT_USEC, &status) == 1 && WIFSTOPPED(status))
+                if (ptrace(PTRACE_DETACH, t->tid, NULL, NULL) == 0)
+                        return;
+}
+
+/* A signal came before our stop. To a traced thread even one that is ignored does (kernel/signal.c, sig_ignored()), so
+ * the call that it interrupted may have to begin again. */
+static void pass_signal(Tracee *t, int sig) {
+        if (arch_read_state(t->tid, &t->state) == 0)
+                arch_repair(t->tid, &t->state);
+        detach(t, sig);
+}
+
 TraceeStop tracee_stop(Tracee *t, pid_t tid, uint64_t timeout_usec) {
         int status, r;
 
@@ -57,16 +76,18 @@ TraceeStop tracee_stop(Tracee *t, pid_t tid, uint64_t timeout_usec) {
         if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) < 0)
                 return errno == ESRCH ? TRACEE_GONE : TRACEE_DENIED;
         t->attached = true;
-        if (ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) < 0)
+        if (ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) < 0) {
+                detach(t, 0);
                 return TRACEE_GONE;
+        }
         r = wait_for(tid, now_mono_usec() + timeout_usec, &status);
         if (r == 0)
-                return TRACEE_BUSY;
+                return TRACEE_STUCK;
         if (r < 0 || !WIFSTOPPED(status))
                 return TRACEE_GONE;
         t->stopped_usec = now_mono_usec();
         if (status >> 16 != PTRACE_EVENT_STOP) {
-                detach(t, WSTOPSIG(status)); /* a signal-delivery-stop: the signal goes on its way */
+                pass_signal(t, WSTOPSIG(status)); /* a signal-delivery-stop: the signal goes on its way */
                 return TRACEE_BUSY;
         }
         if (WSTOPSIG(status) != SIGTRAP) {
@@ -79,6 +100,27 @@ TraceeStop tracee_stop(Tracee *t, pid_t tid, uint64_t timeout_usec) {
                 return r == -EOPNOTSUPP ? TRACEE_FOREIGN : TRACEE_GONE;
         }
         return TRACEE_STOPPED;
+}
+
+bool tracee_signal_waits(const Tracee *t) {
+        enum { AT_ONCE = 8, MANY = 64 };
+        static const uint32_t flags[] = {0, PTRACE_PEEKSIGINFO_SHARED};
+        siginfo_t si[AT_ONCE];
+
+        for (size_t i = 0; i < ELEMENTSOF(flags); i++)
+                for (uint64_t off = 0;; off += AT_ONCE) {
+                        struct __ptrace_peeksiginfo_args args = {.off = off, .flags = flags[i], .nr = AT_ONCE};
+                        long n = ptrace(PTRACE_PEEKSIGINFO, t->tid, &args, si); /* Linux 3.10 */
+
+                        if (n < 0 || off >= MANY)
+                                return true; /* cannot be told */
+                        for (long k = 0; k < n; k++)
+                                if (!(t->state.sigmask >> (si[k].si_signo - 1) & 1))
+                                        return true;
+                        if (n < AT_ONCE)
+                                break;
+                }
+        return false;
 }
 
 void tracee_release(Tracee *t, uint64_t *ret_held_usec) {

@@ -25,21 +25,26 @@ typedef enum TraceeStop {
         TRACEE_GONE,
         TRACEE_DENIED,
         TRACEE_GROUP_STOPPED, /* job control: let go again */
-        TRACEE_BUSY,          /* a signal came first, or it did not stop in time: let go again */
+        TRACEE_BUSY,          /* a signal came first: let go again */
+        TRACEE_STUCK,         /* it did not stop in time */
         TRACEE_FOREIGN,       /* 32-bit, or no XSAVE */
 } TraceeStop;
 
-/* tracee_prepare() - once per process, before any tracee_stop(): SIGCHLD is blocked so that it can be waited for. */
+/* tracee_prepare() - once per process, before any tracee_stop(): SIGCHLD is blocked so that it can be waited for, and
+ * arch_prepare(). */
 void tracee_prepare(void);
 
 /**
  * tracee_stop() - seize and stop one thread and read its state
  * @timeout_usec: for the stop; a thread in uninterruptible sleep does not stop
  * Return: TRACEE_STOPPED: the caller must end with tracee_switch() or tracee_release(). Otherwise nothing is to be
- * undone, but after TRACEE_BUSY by time-out this process stays attached until it exits (Linux detaches only stopped
- * threads).
+ * undone. Hazard: after TRACEE_STUCK this process stays attached until it exits (Linux detaches only stopped threads),
+ * and a thread that stops late stands until then: exit soon.
  */
 TraceeStop tracee_stop(Tracee *t, pid_t tid, uint64_t timeout_usec) _must_check_;
+
+/* tracee_signal_waits() - a signal that is not blocked is pending for the stopped thread or its process. */
+bool tracee_signal_waits(const Tracee *t);
 
 /* tracee_release() - let go, as if nothing had been. @ret_held_usec: how long it stood. */
 void tracee_release(Tracee *t, uint64_t *ret_held_usec);

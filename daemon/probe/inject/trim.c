@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 #include "probe/inject/access.h"
@@ -23,10 +24,6 @@
 #define ASLEEP_TIMEOUT_USEC (200 * USEC_PER_MSEC) /* to see a busy thread asleep once */
 #define POLL_FIRST_NSEC 20000L
 #define POLL_LAST_NSEC 2000000L
-
-/* struct pthread.tid: 704 bytes of TCB header and a list head come before it (nptl/descr.h), the same from 2.17 to 2.42
- */
-#define PTHREAD_TID_OFFSET 720
 
 typedef struct Session {
         const ProbeRequest *req;
@@ -129,7 +126,9 @@ static ProbeResult open_target(Session *s) {
         p = refusal(s, &f);
         if (p != PROBE_OK)
                 return p;
-        r = maps_read(s->b.proc_fd, &s->b.maps);
+        s->b.seccomp_ok = s->req->flags & PROBE_FLAG_ALLOW_SECCOMP;
+        s->b.mem_fd = rootfs_open(s->b.proc_fd, "mem"); /* before anything is read: see image_still_there() */
+        r = s->b.mem_fd < 0 ? s->b.mem_fd : maps_read(s->b.proc_fd, &s->b.maps);
         if (r == -EAGAIN) {
                 say(s, "its memory map changes faster than it can be read");
                 return PROBE_E_NO_SAFE_THREAD;
@@ -162,26 +161,39 @@ static bool is_in_scratch(const Session *s, uint64_t addr, size_t n) {
         return addr >= s->scratch && addr <= s->scratch + SCRATCH_SIZE - n;
 }
 
-/* Is a call of an earlier run still under way? From the switch to the last frame the borrowed thread's stack pointer is
- * in the scratch memory; asleep anywhere else, it never was switched (its probe died first) or it is through. */
-static bool is_running(const Session *s, const Mailbox *box) {
-        uint64_t sp;
-        uint32_t tid;
-        int r;
+/* Has @tid nothing to do with the scratch memory any more? From the switch to the last frame its stack pointer is in
+ * there, or, of the one that unmaps it, it is in munmap or on its way (then in no system call at all). Asleep in any
+ * other call it never was switched (its probe died first), or it is through. */
+static bool is_off_scratch(Session *s, pid_t tid, uint64_t timeout_usec) {
+        uint64_t deadline = now_mono_usec() + timeout_usec, sp;
+        long nsec = POLL_FIRST_NSEC, nr;
 
-        if (box->armed == 0)
-                return false;
-        if (box->end[0] == 0 && box->end[1] == 0) {
-                long nsec = POLL_FIRST_NSEC;
-                uint64_t deadline = now_mono_usec() + ASLEEP_TIMEOUT_USEC;
+        for (;;) {
+                int r = threads_stack_pointer(s->b.proc_fd, tid, &sp, &nr);
 
-                while ((r = threads_stack_pointer(s->b.proc_fd, (pid_t)box->armed, &sp)) == -EAGAIN &&
-                       now_mono_usec() < deadline)
-                        pause_a_little(&nsec);
-                return r == -ESRCH ? false : r < 0 || is_in_scratch(s, sp, 1);
+                if (r == -ESRCH || (r == 0 && nr >= 0 && nr != SYS_munmap && !is_in_scratch(s, sp, 1)))
+                        return true;
+                if ((r < 0 && r != -EAGAIN) || now_mono_usec() > deadline)
+                        return false;
+                pause_a_little(&nsec);
         }
+}
+
+static bool is_own_thread_alive(const Session *s, const Mailbox *box) {
+        uint32_t tid;
+
         return is_in_scratch(s, box->thread, PTHREAD_TID_OFFSET + sizeof(tid)) &&
                remote_read(s->b.pid, box->thread + PTHREAD_TID_OFFSET, &tid, sizeof(tid)) == 0 && tid != 0;
+}
+
+/* Is a call of an earlier run still under way, or the end of its memory? */
+static bool is_running(Session *s, const Mailbox *box) {
+        if (box->pid != (uint64_t)s->b.pid || box->start_ticks != s->b.start_ticks)
+                return false;
+        if (box->unmapper && !is_off_scratch(s, (pid_t)box->unmapper, ASLEEP_TIMEOUT_USEC))
+                return true;
+        return box->armed &&
+               (!is_off_scratch(s, (pid_t)box->armed, ASLEEP_TIMEOUT_USEC) || is_own_thread_alive(s, box));
 }
 
 static ProbeResult wait_for_mapping(Session *s) {
@@ -229,7 +241,10 @@ static void calls_trim(void *userdata, Call *calls, size_t *n) {
         const LibcSymbols *sym = &s->b.image.sym;
         const char *text = purges[s->b.image.purge_kind].text;
         uint64_t argument = text ? BOX(text) : purges[s->b.image.purge_kind].argument;
-        Mailbox box = {.magic = SCRATCH_MAGIC, .armed = (uint64_t)s->b.last_tid};
+        Mailbox box = {.magic = SCRATCH_MAGIC,
+                       .pid = (uint64_t)s->b.pid,
+                       .start_ticks = s->b.start_ticks,
+                       .armed = (uint64_t)s->b.last_tid};
 
         snprintf(box.text, sizeof(box.text), "%s", text ? text : "");
 
@@ -332,17 +347,24 @@ static ProbeResult finish_trim(Session *s) {
 
 static void calls_unmap(void *userdata, Call *calls, size_t *n) {
         Session *s = userdata;
+        uint64_t tid = (uint64_t)s->b.last_tid;
 
+        /* it may be long until the thread gets its turn: nobody must use the memory again until then */
+        remote_write(s->b.pid, s->scratch + offsetof(Mailbox, unmapper), &tid, sizeof(tid));
         calls[(*n)++] = (Call){s->b.image.sym.munmap, {s->scratch, SCRATCH_SIZE}};
 }
 
 static void give_back_scratch(Session *s) {
-        uint64_t deadline, idle = 0;
+        uint64_t deadline, timeout_usec = s->req->find_timeout_msec * USEC_PER_MSEC;
         long nsec = POLL_FIRST_NSEC;
         unsigned char byte;
+        Mailbox box;
 
-        remote_write(s->b.pid, s->scratch + offsetof(Mailbox, armed), &idle, sizeof(idle));
-        s->b.deadline_usec = now_mono_usec() + s->req->find_timeout_msec * USEC_PER_MSEC;
+        /* the last frame comes after the last stamp: whoever did not get its turn since then still needs it */
+        if (remote_read(s->b.pid, s->scratch, &box, sizeof(box)) < 0 ||
+            (box.armed && !is_off_scratch(s, (pid_t)box.armed, timeout_usec)))
+                return;
+        s->b.deadline_usec = now_mono_usec() + timeout_usec;
         if (borrow_call(&s->b, BORROW_ON_ITS_STACK, calls_unmap, s) != PROBE_OK)
                 return; /* the next run finds it and uses it */
         for (deadline = now_mono_usec() + MAP_TIMEOUT_USEC; now_mono_usec() < deadline; pause_a_little(&nsec))
@@ -393,6 +415,14 @@ static bool has_ended(const Session *s) {
         return maps_read(s->b.proc_fd, &maps) == -ESRCH;
 }
 
+/* execve() keeps the process' number and start time, but not its memory. */
+static bool executes_another(const Session *s) {
+        char byte;
+
+        return s->b.mem_fd >= 0 && s->b.maps.n > 0 && !has_ended(s) &&
+               pread(s->b.mem_fd, &byte, 1, (off_t)s->b.maps.map[0].start) != 1;
+}
+
 void trim_run(const ProbeRequest *req, ProbeReply *reply) {
         _cleanup_(session_done) Session s = {.req = req, .reply = reply, .b = BORROW_NULL};
         uint64_t begin = now_mono_usec();
@@ -402,6 +432,10 @@ void trim_run(const ProbeRequest *req, ProbeReply *reply) {
             has_ended(&s)) {
                 reply->result = PROBE_E_GONE;
                 say(&s, "it ended meanwhile");
+        }
+        if (reply->result != PROBE_OK && executes_another(&s)) {
+                reply->result = PROBE_E_GONE;
+                say(&s, "it executed another program meanwhile");
         }
         if (reply->result == PROBE_E_NO_SAFE_THREAD && reply->detail[0] == '\0')
                 say(&s, "%u stops, all declined; the last one because %s", s.b.n_declined,
