@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """malloc_trim called in live processes: what it gives, what the target notices (nothing), who may die (anybody)."""
+import contextlib
 import os
 import random
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import threading
 
 from lib import Skip, run_tests, wait_until
-from probelib import CGROUP_DIR, HELLO, SMAPS, Probe, Target, start_ticks, wait_for_no_children
+from probelib import CGROUP_DIR, HELLO, SMAPS, TRIM_OP, Probe, Target, start_ticks, wait_for_no_children
 
 PROBE, MKLEAK, MKLEAK_STATIC = sys.argv[1:4]
 MIB = 1 << 20
@@ -75,12 +78,137 @@ def test_allocating_and_forking():
 def test_no_safe_thread():
     """no proven safe point: declined, with the reason"""
     cases = ((('single-hot',), 'no thread stayed blocked'), (('sigaltstack', 'where=handler'), 'signal handler'),
-             (('deep-stack', 'room_bytes=1024'), 'no room'))
+             (('deep-stack', 'room_bytes=1024', 'below_kib=64'), "not on a thread's own stack"))
     for args, why in cases:
         with Target(MKLEAK, *args) as t:
             r = trim(t, 'no_safe_thread', find_ms=300)
             assert why in r['detail'], r
             undisturbed(t, wakes=False)
+
+
+def test_odd_stacks():
+    """stacks in one map are told apart; no room, a coroutine or a thread behind libc's back: another one is borrowed"""
+    for where, declined, main in (('carved', False, False), ('tight', True, False), ('raw', True, True)):
+        with Target(MKLEAK, 'odd-stack', f'where={where}') as t:
+            r = trim(t)
+            assert (r['declined'] > 0) == declined and (r['tid'] == t.pid) == main, (where, r)
+            undisturbed(t, wakes=False)
+
+
+def test_ignored_signals():
+    """a signal that is ignored by default comes between seizing and stopping: no EINTR"""
+    with Target(MKLEAK, 'errno-keeper', 'wait=epoll') as t:
+        done = threading.Event()
+
+        def flood():
+            while not done.is_set():
+                os.kill(t.pid, signal.SIGWINCH)
+        flooder = threading.Thread(target=flood)
+        flooder.start()
+        try:
+            with Probe(PROBE) as probe:
+                for _ in range(40):
+                    probe.trim(t.pid, find_ms=100)
+        finally:
+            done.set()
+            flooder.join()
+        wait_until('the last call is over', lambda: trim_result(t) == 'ok')
+        undisturbed(t, wakes=False)
+
+
+def test_execve_meanwhile():
+    """it executes another program at any instant: nothing is called at the old one's addresses"""
+    rnd = random.Random(2512)
+    with Target(MKLEAK, 'exec-self') as t, Probe(PROBE) as probe:
+        for _ in range(60):
+            probe.send(TRIM_OP, t.pid, find_ms=300)
+            signal.sigtimedwait([signal.SIGCHLD], rnd.random() * 0.02)
+            t.process.stdin.write('x')
+            t.process.stdin.flush()
+            assert t.process.stdout.readline().startswith('ready '), 'it did not survive'
+            r = probe.receive()
+            assert r['result'] in ('ok', 'gone', 'no_safe_thread'), r
+        undisturbed(t, wakes=False)
+
+
+def test_seccomp_of_one_thread():
+    """a filter that one thread has for itself: another one is borrowed"""
+    code = ('import ctypes,struct,sys,threading;libc=ctypes.CDLL(None)\n'
+            'def f():\n'
+            ' rules=struct.pack("HBBIHBBIHBBIHBBI",32,0,0,0,21,0,1,9,6,0,0,0x80000000,6,0,0,0x7fff0000)\n'
+            ' b=ctypes.create_string_buffer(rules)\n'
+            ' p=ctypes.create_string_buffer(struct.pack("HxxxxxxQ",4,ctypes.addressof(b)))\n'
+            ' libc.prctl(38,1,0,0,0);assert libc.prctl(22,2,ctypes.byref(p),0,0)==0\n'
+            ' print("ready",flush=True);threading.Lock().acquire();l=threading.Lock();l.acquire();l.acquire()\n'
+            'threading.Thread(target=f,daemon=True).start();sys.stdin.read();import os;os._exit(0)')
+    with subprocess.Popen(['/usr/bin/python3', '-c', code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as p:
+        assert p.stdout.readline() == b'ready\n'
+        with Probe(PROBE) as probe:
+            r = probe.trim(p.pid)
+            assert r['result'] == 'ok' and r['tid'] == p.pid, r
+        p.stdin.close()
+        assert p.wait() == 0
+
+
+OWN_THREAD = 0x100050726000 + 65536
+FORGER = """
+import ctypes, os, sys, threading
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
+at = libc.mmap(0x100050726000, 203 * 4096, 3, 0x100022, -1, 0)
+assert at == 0x100050726000, at
+def spin():
+    print('ready', threading.get_native_id(), flush=True)
+    while True:
+        pass
+threading.Thread(target=spin, daemon=True).start()
+for line in sys.stdin:
+    box = bytes.fromhex(line)
+    ctypes.memmove(at, box, len(box))
+    ctypes.memset(at + 65536 + 720, 1, 4) # a thread that lives, at its box.thread
+    print('set', flush=True)
+os._exit(0)
+"""
+
+
+def mailbox(pid, ticks, armed=0, unmapper=0, end=0, thread=0):
+    """Mailbox of daemon/probe/inject/scratch.h"""
+    return struct.pack('<5Q4QQ', 0x32617263536c7050, pid, ticks, armed, unmapper, 0, 0, end, end, thread)
+
+
+@contextlib.contextmanager
+def forger():
+    """A process that has what looks like left-over scratch memory, and a thread that never sleeps."""
+    with subprocess.Popen(['/usr/bin/python3', '-c', FORGER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as p:
+        word, busy = p.stdout.readline().split()
+        assert word == 'ready'
+        yield p, int(busy)
+        p.stdin.close()
+        assert p.wait() == 0
+
+
+def test_left_overs():
+    """scratch memory that an earlier call left is used again only when nothing of it can still be running"""
+    with forger() as (p, busy):
+        me = (p.pid, start_ticks(p.pid))
+        for name, box, want in (
+                ('the thread that is to unmap it had no turn yet', mailbox(*me, unmapper=busy), 'in_flight'),
+                ('the borrowed thread had no turn since its last stamp', mailbox(*me, armed=busy, end=1), 'in_flight'),
+                ('a thread of its own still runs', mailbox(*me, armed=p.pid, end=1, thread=OWN_THREAD), 'in_flight'),
+                ('all asleep elsewhere', mailbox(*me, armed=p.pid, unmapper=p.pid), 'ok')):
+            left_over(p, box, want, name)
+    with forger() as (p, busy):
+        left_over(p, mailbox(1, 1, armed=busy, end=1, thread=OWN_THREAD), 'ok', 'a copy, made by fork in mid-call')
+
+
+def left_over(process, box, want, name):
+    process.stdin.write(box.hex() + '\n')
+    process.stdin.flush()
+    assert process.stdout.readline() == 'set\n'
+    with Probe(PROBE) as probe:
+        r = probe.trim(process.pid)
+    assert r['result'] == want, (name, r)
 
 
 def test_refusals():
@@ -274,5 +402,7 @@ def test_privileges():
 if __name__ == '__main__':
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
     run_tests([test_single_threaded, test_multi_threaded, test_nothing_is_noticed, test_allocating_and_forking,
-               test_no_safe_thread, test_refusals, test_chroot, test_static, test_other_allocators, test_mimalloc, test_seccomp, test_killed_at_any_instant,
+               test_no_safe_thread, test_odd_stacks, test_ignored_signals, test_execve_meanwhile,
+               test_seccomp_of_one_thread, test_left_overs, test_refusals, test_chroot, test_static, test_other_allocators,
+               test_mimalloc, test_seccomp, test_killed_at_any_instant,
                test_target_killed, test_one_call_at_a_time, test_reads, test_garbage_is_refused, test_privileges])

@@ -18,6 +18,8 @@
 typedef struct Deep {
         Mk *m;
         uint64_t depth, frame_bytes, room_bytes;
+        unsigned char *below; /* Shape: below_bytes: memory of others, right below the stack */
+        uint64_t below_bytes;
         uintptr_t floor; /* lowest address of a stack of our own; 0: the main stack */
         ucontext_t back;
 } Deep;
@@ -51,6 +53,13 @@ static void deep_serve(Deep *d) {
 
 static Deep *deep;
 
+static bool deep_check(Mk *m _unused_) {
+        for (uint64_t i = 0; i < deep->below_bytes; i++)
+                if (deep->below[i] != 0x5a)
+                        return false;
+        return true;
+}
+
 static void deep_context(void) {
         deep_serve(deep);
         setcontext(&deep->back);
@@ -58,8 +67,11 @@ static void deep_context(void) {
 
 int mk_deep_stack(Mk *m) {
         uint64_t size = mk_arg_u64(m, "stack_kib", 64) * 1024;
-        Deep d = {.m = m, .depth = mk_arg_u64(m, "depth", 1000), .frame_bytes = mk_arg_u64(m, "frame_bytes", 1024),
-                  .room_bytes = mk_arg_u64(m, "room_bytes", 0)};
+        Deep d = {.m = m,
+                  .depth = mk_arg_u64(m, "depth", 1000),
+                  .frame_bytes = mk_arg_u64(m, "frame_bytes", 1024),
+                  .room_bytes = mk_arg_u64(m, "room_bytes", 0),
+                  .below_bytes = mk_arg_u64(m, "below_kib", 0) * 1024};
         ucontext_t own;
 
         if (d.frame_bytes == 0 || d.frame_bytes > 65536 || (!d.room_bytes && d.depth * d.frame_bytes > 6u << 20))
@@ -70,9 +82,13 @@ int mk_deep_stack(Mk *m) {
                 return 0;
         }
         /* the first page stays as it is: a guard */
-        unsigned char *p = mmap(NULL, size + 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (p == MAP_FAILED || mprotect(p + 4096, size, PROT_READ | PROT_WRITE) < 0 || size < 32768)
+        unsigned char *p = mmap(NULL, size + d.below_bytes + 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (p == MAP_FAILED || mprotect(p + 4096, size + d.below_bytes, PROT_READ | PROT_WRITE) < 0 || size < 32768)
                 mk_die("stack_kib=", EINVAL);
+        d.below = p + 4096;
+        memset(d.below, 0x5a, d.below_bytes);
+        p += d.below_bytes;
+        m->check = deep_check;
         d.floor = (uintptr_t)p + 4096;
         d.depth = UINT64_MAX;
         d.frame_bytes = 64;

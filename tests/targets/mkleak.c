@@ -25,11 +25,12 @@ static const MkTarget targets[] = {
         {"single-hot", "max_bytes=", "one thread that allocates, frees and looks at stdin", mk_single_hot},
         {"fork-hot", "threads= idle=", "threads (1) that fork and reap in a loop: fork holds every arena lock",
          mk_fork_hot},
-        {"deep-stack", "depth= frame_bytes= room_bytes= stack_kib=",
+        {"deep-stack", "depth= frame_bytes= room_bytes= stack_kib= below_kib=",
          "sleeps below depth (1000) frames with canaries; with room_bytes: on a stack of its own (stack_kib, 64) with "
-         "only that much left",
+         "only that much left, above below_kib (0) of somebody else's memory",
          mk_deep_stack},
-        {"sigaltstack", "where=", "has an alternate signal stack; sleeps on the usual one (where=main), or on the "
+        {"sigaltstack", "where=",
+         "has an alternate signal stack; sleeps on the usual one (where=main), or on the "
          "alternate one in a handler (where=handler)",
          mk_sigaltstack},
         {"fpu", "", "sleeps with known values in every register and in the red zone, and checks them each time",
@@ -39,6 +40,10 @@ static const MkTarget targets[] = {
          mk_mask_keeper},
         {"exec-self", "every_ms= generation=", "executes itself again at 'x', or every_ms", mk_exec_self},
         {"vanish", "how= after_ms=", "ends at once: how=exit, kill, or main-thread (a thread lives on)", mk_vanish},
+        {"odd-stack", "where=",
+         "threads on stacks carved out of one map (where=carved), with no room left (tight), or unknown "
+         "to the C library (raw)",
+         mk_odd_stack},
         {"ticker", "size_mib= tick=", "a thread that ticks each tick (1000000) nsec, and reports the largest gap",
          mk_ticker},
 };

@@ -144,3 +144,5 @@ int mk_errno_keeper(Mk *m);
 int mk_mask_keeper(Mk *m);
 int mk_exec_self(Mk *m);
 int mk_vanish(Mk *m);
+
+int mk_odd_stack(Mk *m);
