@@ -19,29 +19,33 @@
 static long fail_at = -1; /* calls until one fails; -1: never */
 
 #ifndef CANNOT_INTERPOSE
-static bool fails_now(void) {
+/* The sanitizer's own start calls dlsym(), and where that finds nothing it allocates its message (glibc's dlerror()), with
+ * our malloc() before there is a shadow to check anything against. */
+#define BEFORE_SANITIZER __attribute__((__no_sanitize_address__))
+
+BEFORE_SANITIZER static bool fails_now(void) {
         return fail_at >= 0 && fail_at-- == 0;
 }
 
-static void *next_of(const char *name, void **cache) {
+BEFORE_SANITIZER static void *next_of(const char *name, void **cache) {
         if (!*cache)
                 *cache = dlsym(RTLD_NEXT, name);
         return *cache;
 }
 
-void *malloc(size_t n) {
+BEFORE_SANITIZER void *malloc(size_t n) {
         static void *next;
 
         return fails_now() ? NULL : ((void *(*)(size_t))next_of("malloc", &next))(n);
 }
 
-void *realloc(void *p, size_t n) {
+BEFORE_SANITIZER void *realloc(void *p, size_t n) {
         static void *next;
 
         return fails_now() ? NULL : ((void *(*)(void *, size_t))next_of("realloc", &next))(p, n);
 }
 
-void *reallocarray(void *p, size_t n, size_t size) {
+BEFORE_SANITIZER void *reallocarray(void *p, size_t n, size_t size) {
         static void *next;
 
         return fails_now() ? NULL : ((void *(*)(void *, size_t, size_t))next_of("reallocarray", &next))(p, n, size);
@@ -54,7 +58,7 @@ __attribute__((__constructor__)) static void find_calloc(void) {
         next_calloc = (void *(*)(size_t, size_t))dlsym(RTLD_NEXT, "calloc");
 }
 
-void *calloc(size_t n, size_t size) {
+BEFORE_SANITIZER void *calloc(size_t n, size_t size) {
         static char early[4096] __attribute__((__aligned__(16)));
         static size_t used;
 
