@@ -15,7 +15,7 @@ import threading
 from lib import Skip, run_tests, wait_until
 from probelib import CGROUP_DIR, HELLO, SMAPS, TRIM_OP, Probe, Target, start_ticks, wait_for_no_children
 
-PROBE, MKLEAK, MKLEAK_STATIC = sys.argv[1:4]
+PROBE, MKLEAK, MKLEAK_STATIC, CONSTRUCTOR = sys.argv[1:5]
 MIB = 1 << 20
 
 
@@ -211,6 +211,20 @@ def left_over(process, box, want, name):
     assert r['result'] == want, (name, r)
 
 
+def test_inside_the_loader():
+    """a constructor that blocks, at start and in dlopen(): declined"""
+    preloaded = (['/bin/true'], {**os.environ, 'LD_PRELOAD': CONSTRUCTOR})
+    opened = (['/usr/bin/python3', '-c', f'import ctypes; ctypes.CDLL({CONSTRUCTOR!r})'], dict(os.environ))
+    for args, env in (preloaded, opened):
+        with subprocess.Popen(args, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as p:
+            assert p.stdout.readline() == b'ready\n'
+            with Probe(PROBE) as probe:
+                r = probe.trim(p.pid, find_ms=300)
+            assert r['result'] == 'no_safe_thread' and 'dynamic loader' in r['detail'], r
+            p.stdin.close()
+            assert p.wait() == 0
+
+
 def test_refusals():
     """stopped, traced, ended, replaced, static: refused with a reason, before anything is touched"""
     with Target(MKLEAK, 'steady') as t:
@@ -403,6 +417,6 @@ if __name__ == '__main__':
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
     run_tests([test_single_threaded, test_multi_threaded, test_nothing_is_noticed, test_allocating_and_forking,
                test_no_safe_thread, test_odd_stacks, test_ignored_signals, test_execve_meanwhile,
-               test_seccomp_of_one_thread, test_left_overs, test_refusals, test_chroot, test_static, test_other_allocators,
-               test_mimalloc, test_seccomp, test_killed_at_any_instant,
-               test_target_killed, test_one_call_at_a_time, test_reads, test_garbage_is_refused, test_privileges])
+               test_seccomp_of_one_thread, test_left_overs, test_inside_the_loader, test_refusals, test_chroot, test_static,
+               test_other_allocators, test_mimalloc, test_seccomp, test_killed_at_any_instant, test_target_killed,
+               test_one_call_at_a_time, test_reads, test_garbage_is_refused, test_privileges])

@@ -93,7 +93,9 @@ static void test_knows_calls_and_restorers(void **state _unused_) {
         static const unsigned char near[] = {0x90, 0x90, 0xe8, 1, 2, 3, 4}, reg[] = {0, 0, 0, 0, 0, 0xff, 0xd0},
                                    mem[] = {0, 0xff, 0x15, 1, 2, 3, 4}, sib[] = {0, 0, 0, 0xff, 0x54, 0x24, 8},
                                    none[] = {0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90},
-                                   jmp[] = {0, 0, 0, 0, 0, 0xff, 0xe0};
+                                   jmp[] = {0, 0, 0, 0, 0, 0xff, 0xe0},
+                                   back[] = {1, 0, 0xe8, 0x85, 0xcc, 0xff, 0xff},
+                                   both[] = {0x90, 0x90, 0xe8, 0xff, 0x54, 0x24, 8};
         static const unsigned char wide[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 5},
                                    narrow[] = {0xb8, 0x0f, 0, 0, 0, 0x0f, 5, 0, 0},
                                    other[] = {0xb8, 0x0e, 0, 0, 0, 0x0f, 5, 0, 0};
@@ -104,6 +106,11 @@ static void test_knows_calls_and_restorers(void **state _unused_) {
         assert_true(arch_is_after_call(sib));
         assert_false(arch_is_after_call(none));
         assert_false(arch_is_after_call(jmp));
+        assert_int_equal(arch_direct_call(near, 0x10000000), 0x14030201);
+        assert_int_equal(arch_direct_call(back, 0x10000000), 0x0fffcc85);
+        assert_int_equal(arch_direct_call(both, 0x10000000), 0);
+        assert_int_equal(arch_direct_call(reg, 0x10000000), 0);
+        assert_int_equal(arch_direct_call(none, 0x10000000), 0);
         assert_true(arch_is_restorer(wide));
         assert_true(arch_is_restorer(narrow));
         assert_false(arch_is_restorer(other));

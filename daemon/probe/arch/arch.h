@@ -63,6 +63,10 @@ bool arch_is_syscall_insn(const unsigned char bytes[static 2]);
  */
 bool arch_is_after_call(const unsigned char bytes[static 7]);
 
+/* arch_direct_call() - the target of the direct call that @bytes (the 7 before @addr) end in.
+ * Return: 0 if they end in no direct call, or could be the end of an indirect one as well. */
+uint64_t arch_direct_call(const unsigned char bytes[static 7], uint64_t addr);
+
 /* arch_is_restorer() - does @bytes make the system call rt_sigreturn? */
 bool arch_is_restorer(const unsigned char bytes[static 9]);
 

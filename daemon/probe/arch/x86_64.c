@@ -104,15 +104,29 @@ bool arch_is_syscall_insn(const unsigned char b[static 2]) {
         return b[0] == 0x0f && b[1] == 0x05;
 }
 
-bool arch_is_after_call(const unsigned char b[static 7]) {
-        if (b[2] == 0xe8) /* call rel32: 5 bytes */
-                return true;
-        /* call r/m64: ff /2, with 0, 1 or 4 bytes of displacement and maybe a SIB byte: 2, 3, 4, 6 or 7 bytes */
+#define CALL_REL32 0xe8 /* 5 bytes */
+
+/* call r/m64: ff /2, with 0, 1 or 4 bytes of displacement and maybe a SIB byte: 2, 3, 4, 6 or 7 bytes */
+static bool is_after_indirect_call(const unsigned char b[static 7]) {
         static const unsigned at[] = {5, 4, 3, 1, 0};
+
         for (size_t i = 0; i < ELEMENTSOF(at); i++)
                 if (b[at[i]] == 0xff && (b[at[i] + 1] >> 3 & 7) == 2)
                         return true;
         return false;
+}
+
+bool arch_is_after_call(const unsigned char b[static 7]) {
+        return b[2] == CALL_REL32 || is_after_indirect_call(b);
+}
+
+uint64_t arch_direct_call(const unsigned char b[static 7], uint64_t addr) {
+        int32_t displacement;
+
+        if (b[2] != CALL_REL32 || is_after_indirect_call(b))
+                return 0;
+        memcpy(&displacement, b + 3, sizeof(displacement));
+        return addr + (uint64_t)displacement;
 }
 
 bool arch_is_restorer(const unsigned char b[static 9]) {

@@ -410,8 +410,7 @@ static const struct {
         {"mallctl", "jemalloc", PURGE_JEMALLOC, RANGE_MALLOC_POOL},
         {"je_mallctl", "jemalloc", PURGE_JEMALLOC, RANGE_MALLOC_POOL},
         {"_rjem_mallctl", "jemalloc", PURGE_JEMALLOC, RANGE_MALLOC_POOL},
-        /* its spin lock waits by nanosleep and futex (SpinLockDelay), like anybody: a word in it always declines */
-        {"MallocExtension_ReleaseFreeMemory", "gperftools tcmalloc", PURGE_TCMALLOC, RANGE_GUARDED},
+        {"MallocExtension_ReleaseFreeMemory", "gperftools tcmalloc", PURGE_TCMALLOC, RANGE_MALLOC_SPIN},
         {"mi_collect", "mimalloc", PURGE_MIMALLOC, RANGE_GUARDED},
 };
 
@@ -479,7 +478,7 @@ ProbeResult image_read(pid_t pid, int proc_pid_fd, const Maps *maps, Image *ret,
                 int r = elf_file_open(pid, proc_pid_fd, o.path, o.first, &f);
 
                 if (is_loader(base)) {
-                        if (!add_range(&im, o.text_start, o.text_end, RANGE_GUARDED))
+                        if (!add_range(&im, o.text_start, o.text_end, RANGE_LOADER))
                                 return PROBE_E_INTERNAL;
                 } else if (is_libc(base) && have_libc) {
                         snprintf(detail, detail_size, "two C libraries are loaded (dlmopen?)");

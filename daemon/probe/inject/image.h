@@ -16,9 +16,11 @@
 #define IMAGE_RANGES_MAX 16
 
 typedef enum RangeKind {
-        RANGE_GUARDED, /* fork, the dynamic loader, an allocator that waits by calls we let in: a word in it declines */
+        RANGE_GUARDED, /* fork, an allocator that waits by calls we let in: a word in it declines */
+        RANGE_LOADER,  /* the dynamic loader: see may_be_left_over() in inject/safepoint.c */
         RANGE_MALLOC,  /* malloc.o of glibc: see judge_stack() in inject/safepoint.c */
         RANGE_MALLOC_POOL, /* jemalloc: the same, but it has threads of its own, which wait in futex */
+        RANGE_MALLOC_SPIN, /* tcmalloc: the same, but its spin lock waits by futex or nanosleep (SpinLockDelay) */
 } RangeKind;
 
 /* Who owns `malloc`, and what gives its free memory back. */

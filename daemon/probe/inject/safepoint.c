@@ -39,9 +39,35 @@ typedef struct Scan {
         pid_t pid;
         const Image *image;
         const Maps *maps;
-        bool in_futex;  /* the call it stopped in */
-        bool in_malloc; /* a word like a return address into malloc.o was seen */
+        long nr;       /* the call it stopped in */
+        bool maybe_in; /* a word was seen that is harmless only as long as no handler is active */
 } Scan;
+
+/* The loader works on the main thread's stack before main() does, and leaves return addresses where later frames have
+ * holes (with glibc 2.41 that of __tunable_get_val() was found under a plain read()). One behind a call that stays
+ * within the loader proves nothing: all that can block here, be it a constructor, a destructor, an IFUNC resolver, an
+ * auditor or the loader's own lock, is reached by an indirect call, and so a thread inside has such a word besides.
+ * A jump leaves no word, and DT_FINI may be reached by one: what that thread can hold is dl_load_lock, which no call
+ * of ours takes. With malloc hooks it is not so: the loader reaches malloc through its PLT until glibc 2.30.
+ *
+ * An allocator is entered by its caller's call and waits, if it does, by the calls named here; for glibc's see
+ * judge_stack(). Its constructors leave words on the main thread's stack as the loader does. */
+static bool may_be_left_over(const Scan *s, const TextRange *range, uint64_t call_target) {
+        if (s->image->has_hooks)
+                return false;
+        switch (range->kind) {
+        case RANGE_MALLOC:
+                return true;
+        case RANGE_MALLOC_POOL:
+                return s->nr != SYS_futex;
+        case RANGE_MALLOC_SPIN:
+                return s->nr != SYS_futex && s->nr != SYS_nanosleep && s->nr != SYS_clock_nanosleep;
+        case RANGE_LOADER:
+                return call_target >= range->start && call_target < range->end;
+        default:
+                return false;
+        }
+}
 
 #define BATCH      256
 #define CALL_BYTES 7
@@ -60,14 +86,11 @@ static SafePoint judge_hits(Scan *s, const uint64_t *hits, size_t n) {
         if (process_vm_readv(s->pid, &local, 1, at, n, 0) != (ssize_t)local.iov_len)
                 return SAFE_IN_GUARDED; /* unreadable counts as yes */
         for (size_t i = 0; i < n; i++) {
-                const TextRange *range = range_of(s->image, hits[i]);
-
                 if (!arch_is_after_call(code[i]))
                         continue;
-                if (range->kind == RANGE_GUARDED || s->image->has_hooks ||
-                    (range->kind == RANGE_MALLOC_POOL && s->in_futex))
+                if (!may_be_left_over(s, range_of(s->image, hits[i]), arch_direct_call(code[i], hits[i])))
                         return SAFE_IN_GUARDED;
-                s->in_malloc = true;
+                s->maybe_in = true;
         }
         return SAFE_POINT;
 }
@@ -161,12 +184,12 @@ static SafePoint scan_stack(Scan *s, uint64_t sp, uint64_t end, size_t have,
 /* A word that looks like a return address into malloc.o need not be one: frames that are gone leave their words in
  * slots that later frames never wrote. It is left over for certain if no signal handler is active: the calls that
  * threads_rank() lets in are made by nothing that malloc.o calls, so malloc can only be below them on the stack if a
- * handler interrupted it. Fork and the dynamic loader do run foreign code (atfork handlers, constructors), so there
- * such a word always counts. */
+ * handler interrupted it. Fork and the dynamic loader do run foreign code (atfork handlers, constructors), so words of
+ * fork always count, and of the loader those that lead there. */
 static SafePoint judge_stack(Scan *s, uint64_t sp, uint64_t end, size_t have) {
         SafePoint r = scan_stack(s, sp, end, have, scan_words);
 
-        return r == SAFE_POINT && s->in_malloc ? scan_stack(s, sp, end, 0, scan_words_for_restorer) : r;
+        return r == SAFE_POINT && s->maybe_in ? scan_stack(s, sp, end, 0, scan_words_for_restorer) : r;
 }
 
 static bool is_same_call(const Tracee *t, const Candidate *c) {
@@ -246,7 +269,7 @@ SafePoint safepoint_check(const SafeAsk *ask, SafeSeen *ret) {
         Scan scan = {.pid = ask->pid,
                      .image = ask->image,
                      .maps = ask->maps,
-                     .in_futex = ask->candidate->nr == SYS_futex};
+                     .nr = ask->candidate->nr};
         unsigned char insn[2];
         const Map *stack;
         SafePoint r;
