@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A library that says "ready" and reads a byte in its constructor: whoever loads it is blocked inside the dynamic loader.
+ * A library that says "ready" and reads a byte in its constructor: whoever loads it is blocked inside the dynamic
+ * loader.
  */
 #include <unistd.h>
 

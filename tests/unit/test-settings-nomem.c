@@ -19,8 +19,8 @@
 static long fail_at = -1; /* calls until one fails; -1: never */
 
 #ifndef CANNOT_INTERPOSE
-/* The sanitizer's own start calls dlsym(), and where that finds nothing it allocates its message (glibc's dlerror()), with
- * our malloc() before there is a shadow to check anything against. */
+/* The sanitizer's own start calls dlsym(), and where that finds nothing it allocates its message (glibc's dlerror()),
+ * with our malloc() before there is a shadow to check anything against. */
 #define BEFORE_SANITIZER __attribute__((__no_sanitize_address__))
 
 BEFORE_SANITIZER static bool fails_now(void) {
