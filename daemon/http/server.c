@@ -48,7 +48,8 @@ struct HttpServer {
         void *userdata;
         unsigned port;
         Slot slots[SERVER_CONNECTIONS_MAX];
-        Buf body; /* reused */
+        bool moved; /* a connection was shut or closed in this turn */
+        Buf body;   /* reused */
 };
 
 static int mhd_api_load(const MhdApi **ret, char *why, size_t why_size) {
@@ -85,9 +86,10 @@ static int mhd_api_load(const MhdApi **ret, char *why, size_t why_size) {
 /* ---- slots: every connection has a deadline ---- */
 
 /* Ends a connection: libmicrohttpd then reads the end of file and closes it. Closing is its own business. */
-static void slot_shut(Slot *slot) {
+static void slot_shut(HttpServer *s, Slot *slot) {
         shutdown(slot->fd, SHUT_RDWR);
         slot->fd = -1;
+        s->moved = true;
 }
 
 static Slot *slot_oldest(HttpServer *s) {
@@ -118,18 +120,22 @@ static void on_connection(void *userdata, struct MHD_Connection *c, void **slot_
                 slot = slot_free(s);
                 if (!slot) {
                         slot = slot_oldest(s);
-                        slot_shut(slot);
+                        slot_shut(s, slot);
                 }
                 *slot = (Slot){.fd = info->connect_fd, .since_usec = now_mono_usec()};
-        } else
+        } else {
+                s->moved = true;
                 for (size_t i = 0; i < ELEMENTSOF(s->slots); i++)
                         if (s->slots[i].fd == info->connect_fd)
                                 s->slots[i].fd = -1;
+        }
 }
 
 /* ---- the loop ---- */
 
-/* Sets the timer to libmicrohttpd's own timeout or the first deadline, whichever is sooner. */
+/* Sets the timer to libmicrohttpd's own timeout or the first deadline, whichever is sooner. At its connection limit
+ * libmicrohttpd takes the listening socket out of its epoll set, and puts it back at the start of the run after the one
+ * that closed a connection: nothing wakes us for that one (1.0.0: clients waited for the next deadline). */
 static int server_rearm(HttpServer *s) {
         uint64_t now = now_mono_usec(), next = USEC_INFINITY;
         const Slot *oldest = slot_oldest(s);
@@ -140,6 +146,9 @@ static int server_rearm(HttpServer *s) {
                 next = now + min_of((uint64_t)ms, (uint64_t)3600 * 1000) * USEC_PER_MSEC;
         if (oldest)
                 next = min_of(next, oldest->since_usec + SERVER_DEADLINE_USEC);
+        if (s->moved)
+                next = now;
+        s->moved = false;
         if (next == USEC_INFINITY)
                 return sd_event_source_set_enabled(s->timer, SD_EVENT_OFF);
         r = sd_event_source_set_time(s->timer, next);
@@ -151,7 +160,7 @@ static int server_turn(HttpServer *s) {
         Slot *oldest;
 
         while ((oldest = slot_oldest(s)) && oldest->since_usec + SERVER_DEADLINE_USEC <= now)
-                slot_shut(oldest);
+                slot_shut(s, oldest);
         (void)s->api->run(s->daemon);
         return server_rearm(s);
 }
