@@ -22,6 +22,9 @@ import zlib
 
 import websockets
 
+import sockets
+
+sockets.mend()
 GAIN = bytes((i * 3 // 4) & 0xFF for i in range(256))
 GOING_AWAY = (1001, 1012)
 RECONNECT_SECONDS = 15

@@ -23,6 +23,9 @@ except ImportError:
     print("# skipped: python3-websockets is not installed")
     sys.exit(77)
 
+import sockets  # noqa: E402
+
+sockets.mend()
 HERE = pathlib.Path(__file__).resolve().parent
 STOP_SECONDS = 2.0
 

@@ -34,7 +34,9 @@ import websockets
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import heap  # noqa: E402
+import sockets  # noqa: E402
 
+sockets.mend()
 GAIN = bytes((i * 3 // 4) & 0xFF for i in range(256))
 FRAME_BYTES = 640  # 20 ms of 16 kHz, 16 bit, mono: what a client's encoder hands over at a time
 MESSAGE_MAX_BYTES = 1 << 20
