@@ -58,7 +58,9 @@ class Count:
 
 
 def close_code(e):
-    """ConnectionClosed's code, the same way for websockets 10 to 15 (.code is deprecated since 13)."""
+    """ConnectionClosed's code, the same way for websockets 9 to 15 (.rcvd came with 10, .code is deprecated since 13)."""
+    if not hasattr(e, "rcvd"):
+        return e.code
     return e.rcvd.code if e.rcvd else 1006
 
 
