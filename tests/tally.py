@@ -65,6 +65,12 @@ def reason_of(entry):
     return said[-1] if said else 'no reason given'
 
 
+def only_skipped(entry):
+    """cmocka 1.1.5 writes "not ok 3 # SKIP test_x", for which meson 0.61 calls the whole program a failure."""
+    return (entry['result'] == 'FAIL' and entry.get('returncode') == 0
+            and re.search(r'^not ok \d+ # SKIP', entry.get('stdout') or '', re.M) is not None)
+
+
 def add_entry(tally, entry, is_tap):
     """One program of the log."""
     name, result, failed_before = entry['name'], entry['result'], len(tally.failed)
@@ -85,7 +91,7 @@ def add_entry(tally, entry, is_tap):
         tally.passed += 1
     elif result == 'SKIP':
         tally.skipped.append((name, reason_of(entry)))
-    if result not in GOOD | {'SKIP'} and len(tally.failed) == failed_before:
+    if result not in GOOD | {'SKIP'} and len(tally.failed) == failed_before and not (is_tap and only_skipped(entry)):
         tally.failed.append((name, f'{result.lower()}, exit status {entry.get("returncode")}'))
 
 
