@@ -63,7 +63,7 @@ typedef struct ProbeRequest {
 
 typedef struct ProbeTrim {
         uint64_t rss_before_bytes, rss_after_bytes;
-        uint64_t stop_usec;      /* sum over the stops: from PTRACE_INTERRUPT's stop to the switch or release */
+        uint64_t stop_usec;      /* sum over the stops: from PTRACE_INTERRUPT's stop to PTRACE_DETACH */
         uint64_t stop_max_usec;  /* the longest single one */
         uint64_t duration_usec;  /* of malloc_trim itself */
         uint64_t total_usec;     /* request to reply */

@@ -16,6 +16,7 @@ from lib import Skip, run_tests, wait_until
 from probelib import CGROUP_DIR, HELLO, SMAPS, TRIM_OP, Probe, Target, start_ticks, wait_for_no_children
 
 PROBE, MKLEAK, MKLEAK_STATIC, CONSTRUCTOR = sys.argv[1:5]
+INJECTOR = sys.argv[5:] != ['none'] # built for this processor?
 MIB = 1 << 20
 
 
@@ -414,8 +415,17 @@ def test_privileges():
         assert status['Seccomp'].strip() == '2' and status['NoNewPrivs'].strip() == '1', status
 
 
+def test_unsupported():
+    """no injector for this processor: it says so, and reads all the same"""
+    with Target(MKLEAK, 'steady') as t:
+        trim(t, 'unsupported')
+        undisturbed(t)
+
+
 if __name__ == '__main__':
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
+    if not INJECTOR:
+        run_tests([test_unsupported, test_reads, test_garbage_is_refused, test_privileges])
     run_tests([test_single_threaded, test_multi_threaded, test_nothing_is_noticed, test_allocating_and_forking,
                test_no_safe_thread, test_odd_stacks, test_ignored_signals, test_execve_meanwhile,
                test_seccomp_of_one_thread, test_left_overs, test_inside_the_loader, test_refusals, test_chroot, test_static,

@@ -25,7 +25,9 @@
 #define ARCH_RED_ZONE   128 /* System V ABI 3.2.2: below the stack pointer, in use */
 
 typedef struct ThreadState {
+#ifdef __x86_64__
         struct user_regs_struct regs;
+#endif
         uint64_t sigmask;
         size_t xstate_len;
         _Alignas(64) unsigned char xstate[ARCH_XSTATE_MAX]; /* standard (not compacted) XSAVE format */
@@ -42,6 +44,9 @@ typedef struct Chain {
         uint64_t ip, sp; /* the switch */
         unsigned char bytes[ARCH_CHAIN_MAX];
 } Chain;
+
+/* arch_is_supported() - false: nothing below does anything, and no call may be tried. */
+bool arch_is_supported(void);
 
 /* arch_prepare() - once per process, before any stop: what takes time and does not depend on the thread. */
 void arch_prepare(void);

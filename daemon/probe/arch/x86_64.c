@@ -52,6 +52,10 @@ typedef struct FpSwBytes {
 
 enum { FP_SW_OFFSET = 464, XSAVE_HEADER_OFFSET = 512, XSAVE_MIN_SIZE = 576, XFEATURE_FPSSE = 3 };
 
+bool arch_is_supported(void) {
+        return true;
+}
+
 int arch_read_state(pid_t tid, ThreadState *ret) {
         struct iovec gp = {&ret->regs, sizeof(ret->regs)}, xs = {ret->xstate, sizeof(ret->xstate)};
 
@@ -141,7 +145,10 @@ bool arch_is_restorer(const unsigned char b[static 9]) {
  * tens of microseconds. */
 static size_t feature_end[63];
 
+static unsigned char fp_area[ARCH_XSTATE_MAX];
+
 void arch_prepare(void) {
+        memset(fp_area, 0, sizeof(fp_area));
         for (unsigned i = 2; i < ELEMENTSOF(feature_end); i++) {
                 unsigned eax, ebx, ecx, edx;
 
@@ -237,8 +244,7 @@ static SigFrame frame_restore(const ThreadState *s, uint64_t fpstate, uint64_t s
 }
 
 int arch_chain_build(const ThreadState *s, const Call *calls, size_t n, uint64_t top, uint64_t sigreturn, Chain *ret) {
-        static unsigned char fp[ARCH_XSTATE_MAX];
-        size_t fp_len = build_fpstate(s, fp, sizeof(fp)), at;
+        size_t fp_len = build_fpstate(s, fp_area, sizeof(fp_area)), at;
         uint64_t fp_addr, base;
 
         if (n > ARCH_CALLS_MAX || fp_len == 0)
@@ -256,7 +262,7 @@ int arch_chain_build(const ThreadState *s, const Call *calls, size_t n, uint64_t
                 memcpy(ret->bytes + i * sizeof(SigFrame), &f, sizeof(f));
         }
         at = (size_t)(fp_addr - base);
-        memcpy(ret->bytes + at, fp, fp_len);
+        memcpy(ret->bytes + at, fp_area, fp_len);
         ret->addr = base;
         ret->len = at + fp_len;
         ret->ip = sigreturn;

@@ -15,15 +15,16 @@
 #include "util/rootfs.h"
 
 #define STOP_TIMEOUT_USEC (500 * USEC_PER_MSEC) /* a blocked thread stops within a scheduling delay */
-#define RETRY_FIRST_NSEC 5000000L
-#define RETRY_LAST_NSEC 160000000L
-#define CALL_STACK_BYTES 1024 /* what mmap and munmap take on the borrowed stack, with room */
+#define RETRY_FIRST_NSEC  5000000L
+#define RETRY_LAST_NSEC   160000000L
+#define CALL_STACK_BYTES  1024 /* what mmap and munmap take on the borrowed stack, with room */
 
 int borrow_open(Borrow *b, pid_t pid, uint64_t start_ticks) {
         char path[32];
         uint64_t ticks;
         int r;
 
+        safepoint_prepare();
         b->pid = pid;
         b->start_ticks = start_ticks;
         snprintf(path, sizeof(path), "/proc/%d", pid);
@@ -131,7 +132,7 @@ static ProbeResult try_thread(Borrow *b, BorrowPlace place, const Candidate *c, 
         static Tracee t; /* 16 KiB and 21 KiB: off our own stack */
         static Chain chain;
         Call calls[ARCH_CALLS_MAX] = {0};
-        SafeAsk ask = {b->pid, b->proc_fd, b->mem_fd, &t, c, &b->image, &b->maps, 0};
+        SafeAsk ask = {b->pid, b->mem_fd, &t, c, &b->image, &b->maps, 0};
         SafeSeen seen;
         size_t n = 0;
         uint64_t held;

@@ -512,6 +512,20 @@ ProbeResult image_read(pid_t pid, int proc_pid_fd, const Maps *maps, Image *ret,
         return PROBE_OK;
 }
 
+/* glibc makes it of the 16 random bytes that the kernel gives (AT_RANDOM): the first 8, the lowest zero
+ * (sysdeps/unix/sysv/linux/dl-osinfo.h, 2.10). */
+void image_read_canary(int proc_pid_fd, int mem_fd, Image *im) {
+        _cleanup_fd_ int fd = openat(proc_pid_fd, "auxv", O_RDONLY | O_CLOEXEC);
+        Elf64_auxv_t aux[64] = {0};
+        uint64_t word;
+        ssize_t n = fd < 0 ? -1 : read(fd, aux, sizeof(aux));
+
+        for (size_t i = 0; n > 0 && i < (size_t)n / sizeof(aux[0]); i++)
+                if (aux[i].a_type == AT_RANDOM &&
+                    pread(mem_fd, &word, sizeof(word), (off_t)aux[i].a_un.a_val) == sizeof(word))
+                        im->canary = word & ~0xffULL;
+}
+
 /* A descriptor of the file belongs to the memory that the process had when it was opened (fs/proc/base.c, mem_open()):
  * once that is gone, reading gives nothing. */
 bool image_still_there(const Image *im, int mem_fd) {

@@ -59,6 +59,8 @@ typedef struct Image {
         bool has_hooks; /* __malloc_hook and the like are set (glibc before 2.34): malloc may run any code */
         int64_t errno_tp_offset;      /* errno's address less the thread pointer; valid if has_errno */
         bool has_errno;
+        /* the stack protector's, drawn by each execve() and in every thread's descriptor; 0 = not known */
+        uint64_t canary;
 } Image;
 
 /**
@@ -72,6 +74,9 @@ ProbeResult image_read(pid_t pid, int proc_pid_fd, const Maps *maps, Image *ret,
 
 /* purge_call_name() - what is called, for people and for JSON: "malloc_trim", "mallctl_purge" ... */
 const char *purge_call_name(PurgeKind k);
+
+/* image_read_canary() - fills @im->canary. @mem_fd: as below. */
+void image_read_canary(int proc_pid_fd, int mem_fd, Image *im);
 
 /* image_still_there() - is @mem_fd (/proc/PID/mem) still the memory that @im was read from? No after execve(), whoever
  * asks for the same process ID. */

@@ -33,8 +33,7 @@ typedef enum SafePoint {
 
 typedef struct SafeAsk {
         pid_t pid;
-        int proc_fd; /* /proc/PID */
-        int mem_fd;  /* /proc/PID/mem, opened before @maps and @image were read */
+        int mem_fd; /* /proc/PID/mem, opened before @maps and @image were read */
         const Tracee *tracee;
         const Candidate *candidate;
         const Image *image;
@@ -47,11 +46,14 @@ typedef struct SafeSeen {
         unsigned char errno_bytes[4];
 } SafeSeen;
 
+/* safepoint_prepare() - before any stop: takes the page faults that a fresh fork has on buffers and code. */
+void safepoint_prepare(void);
+
 /* safepoint_check() - for a stopped thread. Return: SAFE_POINT or why not; then @ret is not to be used. */
 SafePoint safepoint_check(const SafeAsk *ask, SafeSeen *ret) _must_check_;
 
-/* safepoint_last_look() - right before the switch: is it that process' thread, and does still no signal wait? One that
- * comes later is handled, but the call begins again as with SA_RESTART. Return: as above. */
+/* safepoint_last_look() - right before the switch: does no signal wait? One that comes later is handled, but the call
+ * begins again as with SA_RESTART. Return: as above. */
 SafePoint safepoint_last_look(const SafeAsk *ask) _must_check_;
 
 /* safepoint_text() - why it was declined, as the end of a sentence. */

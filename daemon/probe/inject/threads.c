@@ -48,10 +48,12 @@ static const struct {
         {SYS_recvmsg, WAIT_ENDLESS, -1, -1, 1},
         {SYS_accept, WAIT_ENDLESS, -1, -1, 3},
         {SYS_accept4, WAIT_ENDLESS, -1, -1, 3},
+#ifdef SYS_poll /* newer processors have only what takes a signal mask */
         {SYS_poll, WAIT_MSEC, 2, -1, 2},
-        {SYS_ppoll, WAIT_TIMESPEC, 2, 3, 2},      /* the kernel writes the time left back: begun again it is exact */
-        {SYS_select, WAIT_TIMESPEC, 4, -1, 2},    /* likewise */
+        {SYS_select, WAIT_TIMESPEC, 4, -1, 2},    /* the kernel writes the time left back: begun again it is exact */
         {SYS_epoll_wait, WAIT_MSEC, 3, -1, 3},    /* EINTR class: the last frame hides it */
+#endif
+        {SYS_ppoll, WAIT_TIMESPEC, 2, 3, 2},      /* the time left is written back too */
         {SYS_epoll_pwait, WAIT_MSEC, 3, 4, 3},
         {SYS_clock_nanosleep, WAIT_CLOCK_SLEEP, -1, -1, 0},
         {SYS_nanosleep, WAIT_SLEEP, -1, -1, 0},

@@ -30,15 +30,15 @@ static int wait_for(pid_t tid, uint64_t deadline_usec, int *status) {
         sigemptyset(&set);
         sigaddset(&set, SIGCHLD);
         for (;;) {
+                uint64_t now =
+                        now_mono_usec(); /* before the look: whoever has no turn until the deadline looks once more */
                 pid_t r = waitpid(tid, status, __WALL | WNOHANG);
-                uint64_t now;
                 struct timespec left;
 
                 if (r == tid)
                         return 1;
                 if (r < 0)
                         return -errno;
-                now = now_mono_usec();
                 if (now >= deadline_usec)
                         return 0;
                 left.tv_sec = (time_t)((deadline_usec - now) / USEC_PER_SEC);
@@ -123,10 +123,15 @@ bool tracee_signal_waits(const Tracee *t) {
         return false;
 }
 
+/* The clock is read first: detaching takes 2 us, but then the thread may run on this CPU before we do. */
+static void let_go(Tracee *t, uint64_t *ret_held_usec) {
+        *ret_held_usec = now_mono_usec() - t->stopped_usec;
+        detach(t, 0);
+}
+
 void tracee_release(Tracee *t, uint64_t *ret_held_usec) {
         arch_repair(t->tid, &t->state); /* fails only if the thread was killed meanwhile */
-        detach(t, 0);
-        *ret_held_usec = now_mono_usec() - t->stopped_usec;
+        let_go(t, ret_held_usec);
 }
 
 int tracee_switch(Tracee *t, const Chain *chain, uint64_t *ret_held_usec) {
@@ -136,7 +141,6 @@ int tracee_switch(Tracee *t, const Chain *chain, uint64_t *ret_held_usec) {
                 tracee_release(t, ret_held_usec);
                 return r;
         }
-        detach(t, 0);
-        *ret_held_usec = now_mono_usec() - t->stopped_usec;
+        let_go(t, ret_held_usec);
         return 0;
 }

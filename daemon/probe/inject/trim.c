@@ -142,6 +142,7 @@ static ProbeResult open_target(Session *s) {
         p = image_read(s->b.pid, s->b.proc_fd, &s->b.maps, &s->b.image, s->reply->detail, sizeof(s->reply->detail));
         if (p != PROBE_OK)
                 return p;
+        image_read_canary(s->b.proc_fd, s->b.mem_fd, &s->b.image);
         snprintf(s->reply->trim.allocator, sizeof(s->reply->trim.allocator), "%s", s->b.image.version);
         snprintf(s->reply->trim.call, sizeof(s->reply->trim.call), "%s", purge_call_name(s->b.image.purge_kind));
         return judge_threads(s, &f);
@@ -380,7 +381,7 @@ static uint64_t rss_now(const Session *s) {
 
 static ProbeResult run(Session *s) {
         ProbeTrim *t = &s->reply->trim;
-        ProbeResult p = open_target(s);
+        ProbeResult p = arch_is_supported() ? open_target(s) : PROBE_E_UNSUPPORTED;
 
         if (p != PROBE_OK)
                 return p;
