@@ -4,6 +4,7 @@ import contextlib
 import os
 import random
 import re
+import resource
 import shutil
 import signal
 import struct
@@ -85,6 +86,15 @@ def test_no_safe_thread():
             r = trim(t, 'no_safe_thread', find_ms=300)
             assert why in r['detail'], r
             undisturbed(t, wakes=False)
+
+
+def test_no_memory():
+    """the mapping fails in it: said so, and errno, which the failed call set, is as before"""
+    with Target(MKLEAK, 'errno-keeper') as t:
+        limit = resource.prlimit(t.pid, resource.RLIMIT_AS, (1 << 20, resource.RLIM_INFINITY))
+        trim(t, 'no_memory')
+        resource.prlimit(t.pid, resource.RLIMIT_AS, limit)
+        undisturbed(t, wakes=False)
 
 
 def test_odd_stacks():
@@ -427,7 +437,7 @@ if __name__ == '__main__':
     if not INJECTOR:
         run_tests([test_unsupported, test_reads, test_garbage_is_refused, test_privileges])
     run_tests([test_single_threaded, test_multi_threaded, test_nothing_is_noticed, test_allocating_and_forking,
-               test_no_safe_thread, test_odd_stacks, test_ignored_signals, test_execve_meanwhile,
+               test_no_safe_thread, test_no_memory, test_odd_stacks, test_ignored_signals, test_execve_meanwhile,
                test_seccomp_of_one_thread, test_left_overs, test_inside_the_loader, test_refusals, test_chroot, test_static,
                test_other_allocators, test_mimalloc, test_seccomp, test_killed_at_any_instant, test_target_killed,
                test_one_call_at_a_time, test_reads, test_garbage_is_refused, test_privileges])
