@@ -68,8 +68,8 @@ static void take_trim(ReclaimRun *r, const ProbeTrim *t) {
 
         o->before_bytes = t->rss_before_bytes;
         o->after_bytes = t->rss_after_bytes;
-        o->released_bytes =
-                t->rss_before_bytes > t->rss_after_bytes ? t->rss_before_bytes - t->rss_after_bytes : 0;
+        if (t->rss_after_bytes > 0 && t->rss_before_bytes > t->rss_after_bytes) /* 0: not measured */
+                o->released_bytes = t->rss_before_bytes - t->rss_after_bytes;
         o->duration_usec = t->duration_usec;
         describe_trim(r, t);
 }

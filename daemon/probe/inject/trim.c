@@ -396,6 +396,9 @@ static ProbeResult run(Session *s) {
         if (p == PROBE_OK) {
                 p = finish_trim(s);
                 t->rss_after_bytes = rss_now(s);
+                /* a living process has an RSS: 0 is no figure, and would read as all of it given back */
+                if (p == PROBE_OK && (t->rss_before_bytes == 0 || t->rss_after_bytes == 0))
+                        p = PROBE_E_GONE;
         }
         /* a call that may still be running keeps its memory; it is found and unmapped by a later run */
         if (s->scratch && p != PROBE_E_TIMEOUT && p != PROBE_E_GONE)
