@@ -40,6 +40,9 @@ static const OutcomeResult outcome_of[_PROBE_RESULT_MAX] = {
         [PROBE_E_PROTOCOL] = OUTCOME_ERROR,
         [PROBE_E_UNSUPPORTED] = OUTCOME_REFUSED,
         [PROBE_E_INTERNAL] = OUTCOME_ERROR,
+        [PROBE_E_NO_SETTING] = OUTCOME_REFUSED,
+        [PROBE_E_REJECTED] = OUTCOME_REFUSED,
+        [PROBE_E_NO_PYTHON] = OUTCOME_REFUSED,
 };
 
 static void release(ActionRun *run) {
@@ -55,11 +58,11 @@ static void describe_trim(ReclaimRun *r, const ProbeTrim *t) {
         char released[FORMAT_MAX], before[FORMAT_MAX], took[RUN_SPAN_MAX], held[RUN_SPAN_MAX], predicted[FORMAT_MAX];
         const Outcome *o = &r->run.outcome;
 
-        run_detail(&r->run, "%.*s: gave back %s of %s in %s, thread held %s%s%s", (int)sizeof(t->allocator) - 1,
-                   t->allocator[0] ? t->allocator : "malloc",
+        run_detail(&r->run, "%.*s: gave back %s of %s in %s, thread held %s%s%s", (int)sizeof(t->call.allocator) - 1,
+                   t->call.allocator[0] ? t->call.allocator : "malloc",
                    o->released_bytes > 0 ? format_bytes(released, o->released_bytes) : "nothing",
-                   format_bytes(before, t->rss_before_bytes), run_span(took, t->duration_usec),
-                   run_span(held, t->stop_usec), t->predicted ? ", predicted " : "",
+                   format_bytes(before, t->rss_before_bytes), run_span(took, t->call.duration_usec),
+                   run_span(held, t->call.stop_usec), t->predicted ? ", predicted " : "",
                    t->predicted ? format_bytes(predicted, t->predicted_bytes) : "");
 }
 
@@ -70,7 +73,7 @@ static void take_trim(ReclaimRun *r, const ProbeTrim *t) {
         o->after_bytes = t->rss_after_bytes;
         if (t->rss_after_bytes > 0 && t->rss_before_bytes > t->rss_after_bytes) /* 0: not measured */
                 o->released_bytes = t->rss_before_bytes - t->rss_after_bytes;
-        o->duration_usec = t->duration_usec;
+        o->duration_usec = t->call.duration_usec;
         describe_trim(r, t);
 }
 
@@ -87,9 +90,9 @@ static void on_reply(void *userdata, const ProbeReply *reply, int fd, int error)
                 return;
         }
         result = reply->result < _PROBE_RESULT_MAX ? outcome_of[reply->result] : OUTCOME_ERROR;
-        r->run.outcome.stop_usec = reply->trim.stop_usec; /* also of looks that ended in a refusal */
-        if (reply->trim.call[0])
-                snprintf(r->run.outcome.method, sizeof(r->run.outcome.method), "%s", reply->trim.call);
+        r->run.outcome.stop_usec = reply->call.stop_usec; /* also of looks that ended in a refusal */
+        if (reply->call.name[0])
+                snprintf(r->run.outcome.method, sizeof(r->run.outcome.method), "%s", reply->call.name);
         if (reply->result == PROBE_OK) {
                 take_trim(r, &reply->trim);
                 if (r->run.outcome.released_bytes == 0)

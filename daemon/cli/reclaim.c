@@ -134,8 +134,8 @@ static void print_json(const Reclaim *r) {
         json_kv_string(&j, "detail", r->reply.detail[0] ? r->reply.detail : NULL);
         json_kv_i64(&j, "pid", r->pid);
         json_kv_string(&j, "comm", r->comm[0] ? r->comm : NULL);
-        json_kv_string(&j, "allocator", t->allocator[0] ? t->allocator : NULL);
-        json_kv_string(&j, "call", t->call[0] ? t->call : NULL);
+        json_kv_string(&j, "allocator", t->call.allocator[0] ? t->call.allocator : NULL);
+        json_kv_string(&j, "call", t->call.name[0] ? t->call.name : NULL);
         json_kv_u64_or_null(&j, "rss_before_bytes", t->rss_before_bytes > 0, t->rss_before_bytes);
         json_kv_u64_or_null(&j, "rss_after_bytes", ok, t->rss_after_bytes);
         json_key(&j, "released_bytes"); /* negative when the target grew faster than the trim released */
@@ -144,13 +144,13 @@ static void print_json(const Reclaim *r) {
         else
                 json_nil(&j);
         json_kv_u64_or_null(&j, "predicted_bytes", t->predicted, t->predicted_bytes);
-        json_kv_u64_or_null(&j, "stop_usec", ok || t->n_declined || t->stop_usec, t->stop_usec);
-        json_kv_u64_or_null(&j, "stop_max_usec", ok || t->n_declined || t->stop_usec, t->stop_max_usec);
-        json_kv_u64(&j, "declined_stops", t->n_declined);
-        json_kv_u64_or_null(&j, "duration_usec", ok, t->duration_usec);
-        json_kv_u64_or_null(&j, "total_usec", t->total_usec > 0, t->total_usec);
-        json_kv_string(&j, "thread", thread_name(t->thread));
-        json_kv_u64_or_null(&j, "tid", t->tid > 0, (uint64_t)t->tid);
+        json_kv_u64_or_null(&j, "stop_usec", ok || t->call.n_declined || t->call.stop_usec, t->call.stop_usec);
+        json_kv_u64_or_null(&j, "stop_max_usec", ok || t->call.n_declined || t->call.stop_usec, t->call.stop_max_usec);
+        json_kv_u64(&j, "declined_stops", t->call.n_declined);
+        json_kv_u64_or_null(&j, "duration_usec", ok, t->call.duration_usec);
+        json_kv_u64_or_null(&j, "total_usec", t->call.total_usec > 0, t->call.total_usec);
+        json_kv_string(&j, "thread", thread_name(t->call.thread));
+        json_kv_u64_or_null(&j, "tid", t->call.tid > 0, (uint64_t)t->call.tid);
         json_object_end(&j);
         puts(buf_str(&b));
 }
@@ -170,13 +170,13 @@ static void print_done(const Reclaim *r, const Term *t) {
                 printf("released   nothing: it grew by %s meanwhile", format_bytes(gain, (uint64_t)-released));
         if (m->predicted)
                 printf(", predicted %s", format_bytes(x, m->predicted_bytes));
-        printf("\nheld       thread %d for %s", m->tid, format_usec(x, m->stop_usec));
-        if (m->n_declined)
-                printf(", after %u stops that were let go at once (longest %s)", m->n_declined,
-                       format_usec(y, m->stop_max_usec));
-        printf("\ntook       %s in %s, %s in all, ", format_usec(x, m->duration_usec), m->call,
-               format_usec(y, m->total_usec));
-        puts(m->thread == PROBE_THREAD_OWN ? "on a thread of its own" : "on the borrowed thread");
+        printf("\nheld       thread %d for %s", m->call.tid, format_usec(x, m->call.stop_usec));
+        if (m->call.n_declined)
+                printf(", after %u stops that were let go at once (longest %s)", m->call.n_declined,
+                       format_usec(y, m->call.stop_max_usec));
+        printf("\ntook       %s in %s, %s in all, ", format_usec(x, m->call.duration_usec), m->call.name,
+               format_usec(y, m->call.total_usec));
+        puts(m->call.thread == PROBE_THREAD_OWN ? "on a thread of its own" : "on the borrowed thread");
 }
 
 static void print_human(const Reclaim *r) {
@@ -189,7 +189,7 @@ static void print_human(const Reclaim *r) {
         term_init(&t, stdout);
         term_safe(&comm, t.utf8, r->comm[0] ? r->comm : "?");
         term_safe(&detail, t.utf8, r->reply.detail);
-        term_safe(&allocator, t.utf8, r->reply.trim.allocator);
+        term_safe(&allocator, t.utf8, r->reply.call.allocator);
         printf("%s (pid %d): %s%s%s", buf_str(&comm), r->pid, term_style(&t, style), ok ? "reclaimed" : r->result,
                term_plain(&t, style));
         if (*buf_str(&allocator))

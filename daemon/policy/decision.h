@@ -74,7 +74,7 @@ typedef struct Outcome {
         uint64_t before_bytes, after_bytes; /* RSS around a reclaim; 0 when not measured */
         uint64_t released_bytes;
         uint64_t stop_usec;            /* how long a thread of the target was held */
-        char method[24];               /* "malloc_trim", "signal", "hook", "unit" */
+        char method[32];               /* "malloc_trim", "signal", "hook", "unit" */
         char detail[160];              /* one sentence */
 } Outcome;
 

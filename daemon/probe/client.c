@@ -141,8 +141,9 @@ static int receive(ProbeClient *c, ProbeReply *ret, int *ret_fd, int flags) {
         if (ret->result >= _PROBE_RESULT_MAX)
                 return -EPROTO;
         ret->detail[sizeof(ret->detail) - 1] = '\0';
-        if (ret->op == PROBE_OP_TRIM)
-                ret->trim.allocator[sizeof(ret->trim.allocator) - 1] = ret->trim.call[sizeof(ret->trim.call) - 1] =
+        if (ret->op == PROBE_OP_TRIM || ret->op == PROBE_OP_TUNE ||
+            ret->op == PROBE_OP_PYTHON) /* each begins with it */
+                ret->call.allocator[sizeof(ret->call.allocator) - 1] = ret->call.name[sizeof(ret->call.name) - 1] =
                         '\0';
         *ret_fd = take_fd(&fd);
         return 1;

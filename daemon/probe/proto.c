@@ -25,6 +25,9 @@ static const struct {
         [PROBE_E_PROTOCOL] = {"protocol", "the two ends do not speak the same version"},
         [PROBE_E_UNSUPPORTED] = {"unsupported", "not supported on this architecture or kernel"},
         [PROBE_E_INTERNAL] = {"internal", "a system call failed unexpectedly"},
+        [PROBE_E_NO_SETTING] = {"no_setting", "its allocator has no such setting"},
+        [PROBE_E_REJECTED] = {"rejected", "its allocator refused the value"},
+        [PROBE_E_NO_PYTHON] = {"no_python", "there is no Python interpreter in it that can be read"},
 };
 
 const char *probe_result_name(ProbeResult r) {

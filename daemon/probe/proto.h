@@ -10,7 +10,7 @@
 
 #include "util/smaps.h"
 
-#define PROBE_PROTO_VERSION 2
+#define PROBE_PROTO_VERSION 3
 #define PROBE_FD 3
 #define PROBE_MAGIC 0x31747250u /* "Prt1" */
 #define PROBE_DETAIL_MAX 192
@@ -19,7 +19,9 @@ typedef enum ProbeOp {
         PROBE_OP_HELLO = 1,    /* version, capabilities */
         PROBE_OP_SMAPS_ROLLUP, /* read it once, tell its cost */
         PROBE_OP_CGROUP_DIR,   /* a descriptor of /proc/PID/root/sys/fs/cgroup, passed by SCM_RIGHTS */
-        PROBE_OP_TRIM,         /* the injected malloc_trim */
+        PROBE_OP_TRIM,         /* the injected purge of the allocator in charge */
+        PROBE_OP_TUNE,         /* one setting of the allocator changed, by an injected call */
+        PROBE_OP_PYTHON,       /* the objects of a CPython counted; the table is a memfd (probe/python/census.h) */
         _PROBE_OP_MAX,
 } ProbeOp;
 
@@ -44,6 +46,9 @@ typedef enum ProbeResult {
         PROBE_E_PROTOCOL,       /* bad message or version */
         PROBE_E_UNSUPPORTED,    /* not on this architecture or kernel */
         PROBE_E_INTERNAL,       /* a system call failed unexpectedly; detail has it */
+        PROBE_E_NO_SETTING,     /* TUNE: the allocator in charge has no such setting */
+        PROBE_E_REJECTED,       /* TUNE: it was called and said no; detail has its answer */
+        PROBE_E_NO_PYTHON,      /* PYTHON: no interpreter there that can be read; detail says which it is */
         _PROBE_RESULT_MAX,
 } ProbeResult;
 
@@ -51,30 +56,59 @@ typedef enum ProbeThread { PROBE_THREAD_NONE, PROBE_THREAD_BORROWED, PROBE_THREA
 
 enum { PROBE_FLAG_ALLOW_SECCOMP = 1 << 0 };
 
+typedef enum ProbeParam {
+        PROBE_PARAM_NONE,
+        PROBE_PARAM_ARENA_MAX,           /* glibc mallopt(M_ARENA_MAX) */
+        PROBE_PARAM_MMAP_THRESHOLD,      /* glibc mallopt(M_MMAP_THRESHOLD), bytes */
+        PROBE_PARAM_TRIM_THRESHOLD,      /* glibc mallopt(M_TRIM_THRESHOLD), bytes */
+        PROBE_PARAM_BACKGROUND_THREAD,   /* jemalloc, 0 or 1 */
+        PROBE_PARAM_DIRTY_DECAY,         /* jemalloc, milliseconds, -1 = never */
+        PROBE_PARAM_MUZZY_DECAY,         /* jemalloc, milliseconds, -1 = never */
+        _PROBE_PARAM_MAX,
+} ProbeParam;
+
 typedef struct ProbeRequest {
         uint32_t magic, version;
         uint32_t op, seq;
         int32_t pid;
         uint32_t flags;
         uint64_t start_ticks;         /* identity: must equal field 22 of /proc/PID/stat */
-        uint32_t find_timeout_msec;   /* TRIM: to find a safe thread */
-        uint32_t finish_timeout_msec; /* TRIM: for the call itself */
+        uint32_t find_timeout_msec;   /* of a call: to find a safe thread */
+        uint32_t finish_timeout_msec; /* of a call: for the call itself */
+        uint32_t param;               /* TUNE: ProbeParam; PYTHON: PythonMode */
+        uint32_t budget_msec;         /* PYTHON: how long to read; 0 = as the probe thinks right */
+        int64_t value;                /* TUNE: what to set */
 } ProbeRequest;
 
+/* What an injected call cost and did, whichever it was. */
+typedef struct ProbeCall {
+        uint64_t stop_usec;     /* sum over the stops: from PTRACE_INTERRUPT's stop to PTRACE_DETACH */
+        uint64_t stop_max_usec; /* the longest single one */
+        uint64_t duration_usec; /* of the called function itself */
+        uint64_t total_usec;    /* request to reply */
+        uint32_t thread;        /* ProbeThread */
+        int32_t tid;            /* which was borrowed */
+        uint32_t n_declined;    /* stops that found no safe point and let go */
+        uint32_t pad;
+        char allocator[32];     /* "glibc 2.36", "jemalloc" */
+        char name[32];          /* what was called: "malloc_trim", "mallctl_purge" ... */
+} ProbeCall;
+
 typedef struct ProbeTrim {
+        ProbeCall call;
         uint64_t rss_before_bytes, rss_after_bytes;
-        uint64_t stop_usec;      /* sum over the stops: from PTRACE_INTERRUPT's stop to PTRACE_DETACH */
-        uint64_t stop_max_usec;  /* the longest single one */
-        uint64_t duration_usec;  /* of malloc_trim itself */
-        uint64_t total_usec;     /* request to reply */
-        uint32_t thread;         /* ProbeThread */
-        int32_t tid;             /* which was borrowed */
-        uint32_t n_declined;     /* stops that found no safe point and let go */
-        uint32_t predicted;      /* 1: predicted_bytes is valid */
         uint64_t predicted_bytes;
-        char allocator[32];      /* "glibc 2.36", "jemalloc" */
-        char call[24];           /* what was called: "malloc_trim", "mallctl_purge" ... */
+        uint32_t predicted; /* 1: predicted_bytes is valid */
+        uint32_t pad;
 } ProbeTrim;
+
+typedef struct ProbeTune {
+        ProbeCall call;
+        int64_t before, after; /* as the allocator told them */
+        uint32_t have_before, have_after;
+        uint32_t param; /* ProbeParam */
+        int32_t answer; /* of the called function: mallopt 1 = fine, mallctl 0 = fine */
+} ProbeTune;
 
 typedef struct ProbeHello {
         uint64_t cap_effective;
@@ -92,11 +126,15 @@ typedef struct ProbeReply {
                 ProbeHello hello;
                 SmapsRollup smaps;
                 ProbeTrim trim;
+                ProbeTune tune;
+                ProbeCall call; /* PYTHON, if a call was asked for */
         };
 } ProbeReply;
 
-_Static_assert(sizeof(ProbeRequest) == 40, "layout is the protocol: bump PROBE_PROTO_VERSION");
-_Static_assert(sizeof(ProbeReply) == 24 + PROBE_DETAIL_MAX + sizeof(SmapsRollup),
+_Static_assert(sizeof(ProbeRequest) == 56, "layout is the protocol: bump PROBE_PROTO_VERSION");
+_Static_assert(sizeof(ProbeCall) == 112 && sizeof(ProbeTrim) == 144 && sizeof(ProbeTune) == 144,
+               "layout is the protocol: bump PROBE_PROTO_VERSION");
+_Static_assert(sizeof(SmapsRollup) <= 144 && sizeof(ProbeReply) == 24 + PROBE_DETAIL_MAX + 144,
                "layout is the protocol: bump PROBE_PROTO_VERSION");
 
 const char *probe_result_name(ProbeResult r); /* "ok", "no_safe_thread", ...: stable, for JSON and metrics */

@@ -8,14 +8,15 @@ import subprocess
 
 from lib import DEADLINE_S, wait_until
 
-REQUEST = struct.Struct('<IIIIiIQII')
+REQUEST = struct.Struct('<IIIIiIQIIIIq')
 REPLY = struct.Struct('<6I192s')
-TRIM = struct.Struct('<6QIiIIQ32s24s')
-MAGIC, VERSION = 0x31747250, 2
-HELLO, SMAPS, CGROUP_DIR, TRIM_OP = 1, 2, 3, 4
+CALL = struct.Struct('<4QIiII32s32s')
+TRIM = struct.Struct('<3QII')
+MAGIC, VERSION = 0x31747250, 3
+HELLO, SMAPS, CGROUP_DIR, TRIM_OP, TUNE, PYTHON = 1, 2, 3, 4, 5, 6
 RESULTS = ['ok', 'gone', 'access', 'traced', 'zombie', 'stopped', 'foreign_abi', 'shadow_stack', 'seccomp', 'no_libc',
            'other_malloc', 'raw_threads', 'no_safe_thread', 'no_memory', 'in_flight', 'timeout', 'protocol', 'unsupported',
-           'internal']
+           'internal', 'no_setting', 'rejected', 'no_python']
 THREAD = [None, 'borrowed', 'own']
 SCRATCH_LOW32 = '50726000-' # what a scratch mapping's address ends in (daemon/probe/inject/scratch.h)
 
@@ -43,10 +44,10 @@ class Probe:
         self.socket.close()
         self.process.wait(DEADLINE_S)
 
-    def send(self, op, pid, ticks=None, flags=0, find_ms=5000, finish_ms=20000):
+    def send(self, op, pid, ticks=None, flags=0, find_ms=5000, finish_ms=20000, param=0, budget_ms=0, value=0):
         self.seq += 1
         ticks = start_ticks(pid) if ticks is None else ticks
-        self.socket.send(REQUEST.pack(MAGIC, VERSION, op, self.seq, pid, flags, ticks, find_ms, finish_ms))
+        self.socket.send(REQUEST.pack(MAGIC, VERSION, op, self.seq, pid, flags, ticks, find_ms, finish_ms, param, budget_ms, value))
 
     def receive(self):
         data = self.socket.recv(4096)
@@ -54,13 +55,16 @@ class Probe:
         _, _, op, seq, result, _, detail = REPLY.unpack_from(data)
         assert seq == self.seq, (seq, self.seq)
         reply = {'result': RESULTS[result], 'detail': detail.split(b'\0')[0].decode(), 'op': op}
-        if op == TRIM_OP:
-            names = ('before', 'after', 'stop_usec', 'stop_max_usec', 'duration_usec', 'total_usec', 'thread', 'tid',
-                     'declined', 'predicted', 'predicted_bytes', 'allocator', 'call')
-            reply.update(zip(names, TRIM.unpack_from(data, REPLY.size)))
+        if op in (TRIM_OP, TUNE, PYTHON):
+            names = ('stop_usec', 'stop_max_usec', 'duration_usec', 'total_usec', 'thread', 'tid', 'declined', 'pad', 'allocator',
+                     'call')
+            reply.update(zip(names, CALL.unpack_from(data, REPLY.size)))
             reply['thread'] = THREAD[reply['thread']]
             for key in ('allocator', 'call'):
                 reply[key] = reply[key].split(b'\0')[0].decode()
+        if op == TRIM_OP:
+            names = ('before', 'after', 'predicted_bytes', 'predicted', 'pad')
+            reply.update(zip(names, TRIM.unpack_from(data, REPLY.size + CALL.size)))
         elif op == SMAPS:
             reply['rss_bytes'], reply['pss_bytes'] = struct.unpack_from('<QQ', data, REPLY.size + 8)
         return reply

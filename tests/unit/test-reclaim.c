@@ -21,9 +21,7 @@ static void answer(const ProbeRequest *q, uint32_t seq, ProbeResult result, cons
                 r.trim = (ProbeTrim){
                         .rss_before_bytes = 646000000,
                         .rss_after_bytes = 511000000,
-                        .stop_usec = 38,
-                        .duration_usec = 45000,
-                        .allocator = "glibc 2.36",
+                        .call = {.stop_usec = 38, .duration_usec = 45000, .allocator = "glibc 2.36"},
                 };
                 if (strcmp(detail, "nothing") == 0)
                         r.trim.rss_after_bytes = 647000000;

@@ -241,7 +241,7 @@ static bool add_guarded_ranges(Image *im, const ElfFile *f) {
 
 /* glibc's __restore_rt is a local symbol, but gdb and libgcc's unwinder know it by these very bytes, so they do not
  * change (sysdeps/unix/sysv/linux/x86_64/libc_sigaction.c says so). Also: the version from its banner. */
-static bool scan_text(Image *im, const ElfFile *f, uint64_t *ret_sigreturn) {
+static bool scan_text(const ElfFile *f, uint64_t *ret_sigreturn, char *name, size_t name_size) {
         static const unsigned char restorer[] = {0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05};
         static const char banner[] = "GNU C Library";
         size_t n_ph;
@@ -268,8 +268,8 @@ static bool scan_text(Image *im, const ElfFile *f, uint64_t *ret_sigreturn) {
                         const char *v = strstr((const char *)hit, "release version ");
                         unsigned major, minor;
 
-                        if (v && !im->purge && sscanf(v + 16, "%3u.%3u", &major, &minor) == 2)
-                                snprintf(im->version, sizeof(im->version), "glibc %u.%u", major, minor);
+                        if (v && name && sscanf(v + 16, "%3u.%3u", &major, &minor) == 2)
+                                snprintf(name, name_size, "glibc %u.%u", major, minor);
                 }
         }
         return *ret_sigreturn != 0;
@@ -386,16 +386,20 @@ static size_t next_object(const Maps *maps, size_t i, Object *ret) {
 }
 
 static ProbeResult read_libc(pid_t pid, const ElfFile *f, const Object *o, Image *im, char *detail, size_t size) {
+        Allocator glibc = {.kind = ALLOCATOR_GLIBC, .name = "glibc"};
+
         read_symbols(&im->sym, f);
         if (!im->sym.malloc_trim || !add_malloc_range(im, f) || !add_guarded_ranges(im, f) ||
-            !scan_text(im, f, &im->sym.sigreturn)) {
+            !scan_text(f, &im->sym.sigreturn, glibc.name, sizeof(glibc.name))) {
                 snprintf(detail, size, "%.120s lacks what a call needs (malloc_trim, a signal restorer)", o->path);
                 return PROBE_E_NO_LIBC;
         }
         im->libc_start = o->first->start;
         im->libc_end = o->end;
-        if (!im->version[0])
-                snprintf(im->version, sizeof(im->version), "glibc");
+        glibc.purge = im->sym.malloc_trim;
+        glibc.tune = find_symbol(f, "mallopt");
+        if (im->n_allocators == 0)
+                im->allocators[im->n_allocators++] = glibc;
         im->has_hooks = has_hooks(pid, f);
         find_errno(pid, im);
         return PROBE_OK;
@@ -404,38 +408,42 @@ static ProbeResult read_libc(pid_t pid, const ElfFile *f, const Object *o, Image
 /* Allocators that can stand in for glibc's, known by the function that purges them. */
 static const struct {
         const char *symbol, *name;
-        PurgeKind kind;
+        AllocatorKind kind;
         RangeKind range;
 } allocators[] = {
-        {"mallctl", "jemalloc", PURGE_JEMALLOC, RANGE_MALLOC_POOL},
-        {"je_mallctl", "jemalloc", PURGE_JEMALLOC, RANGE_MALLOC_POOL},
-        {"_rjem_mallctl", "jemalloc", PURGE_JEMALLOC, RANGE_MALLOC_POOL},
-        {"MallocExtension_ReleaseFreeMemory", "gperftools tcmalloc", PURGE_TCMALLOC, RANGE_MALLOC_SPIN},
-        {"mi_collect", "mimalloc", PURGE_MIMALLOC, RANGE_GUARDED},
+        {"mallctl", "jemalloc", ALLOCATOR_JEMALLOC, RANGE_MALLOC_POOL},
+        {"je_mallctl", "jemalloc", ALLOCATOR_JEMALLOC, RANGE_MALLOC_POOL},
+        {"_rjem_mallctl", "jemalloc", ALLOCATOR_JEMALLOC, RANGE_MALLOC_POOL},
+        {"MallocExtension_ReleaseFreeMemory", "gperftools tcmalloc", ALLOCATOR_GPERFTOOLS, RANGE_MALLOC_SPIN},
+        {"mi_collect", "mimalloc", ALLOCATOR_MIMALLOC, RANGE_GUARDED},
 };
 
 /* @f defines malloc. Return: PROBE_OK if it is one that we can purge, and the only one. */
 static ProbeResult take_allocator(Image *im, const ElfFile *f, const Object *o, char *detail, size_t size) {
-        for (size_t i = 0; i < ELEMENTSOF(allocators) && !im->purge; i++) {
-                uint64_t purge = find_symbol(f, allocators[i].symbol);
+        bool first = im->n_allocators == 0 || im->allocators[0].kind == ALLOCATOR_GLIBC;
 
-                if (!purge)
+        for (size_t i = 0; i < ELEMENTSOF(allocators) && first; i++) {
+                Allocator a = {.kind = allocators[i].kind, .purge = find_symbol(f, allocators[i].symbol)};
+
+                if (!a.purge)
                         continue;
-                im->purge_kind = allocators[i].kind;
-                im->purge = purge;
-                snprintf(im->version, sizeof(im->version), "%s", allocators[i].name);
+                if (a.kind == ALLOCATOR_JEMALLOC)
+                        a.tune = a.purge;
+                snprintf(a.name, sizeof(a.name), "%s", allocators[i].name);
+                im->allocators[0] = a;
+                im->n_allocators = 1;
                 return add_range(im, o->text_start, o->text_end, allocators[i].range) ? PROBE_OK : PROBE_E_INTERNAL;
         }
         snprintf(detail, size, "malloc comes from %.120s", o->path);
         return PROBE_E_OTHER_MALLOC;
 }
 
-const char *purge_call_name(PurgeKind k) {
-        static const char *const names[_PURGE_MAX] = {
-                [PURGE_GLIBC] = "malloc_trim",
-                [PURGE_JEMALLOC] = "mallctl_purge",
-                [PURGE_TCMALLOC] = "ReleaseFreeMemory",
-                [PURGE_MIMALLOC] = "mi_collect",
+const char *allocator_call_name(AllocatorKind k) {
+        static const char *const names[_ALLOCATOR_MAX] = {
+                [ALLOCATOR_GLIBC] = "malloc_trim",
+                [ALLOCATOR_JEMALLOC] = "mallctl_purge",
+                [ALLOCATOR_GPERFTOOLS] = "ReleaseFreeMemory",
+                [ALLOCATOR_MIMALLOC] = "mi_collect",
         };
         return (unsigned)k < ELEMENTSOF(names) ? names[k] : "invalid";
 }
@@ -491,7 +499,7 @@ ProbeResult image_read(pid_t pid, int proc_pid_fd, const Maps *maps, Image *ret,
                         have_libc = true;
                 } else if (r == 0 && is_libpthread(base)) {
                         read_symbols(&im.sym, &f); /* a library of its own until glibc 2.34 */
-                        (void)scan_text(&im, &f, &im.sym.sigreturn_pthread);
+                        (void)scan_text(&f, &im.sym.sigreturn_pthread, NULL, 0);
                         if (!add_guarded_ranges(&im, &f))
                                 return PROBE_E_INTERNAL;
                 } else if (r == 0 && find_symbol(&f, "malloc")) {
@@ -505,8 +513,6 @@ ProbeResult image_read(pid_t pid, int proc_pid_fd, const Maps *maps, Image *ret,
                 snprintf(detail, detail_size, "no libc.so.6 is loaded (static, musl, or a language without libc)");
                 return PROBE_E_NO_LIBC;
         }
-        if (!im.purge)
-                im.purge = im.sym.malloc_trim;
         bound_guards(&im);
         *ret = im;
         return PROBE_OK;

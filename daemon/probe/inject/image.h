@@ -23,14 +23,24 @@ typedef enum RangeKind {
         RANGE_MALLOC_SPIN, /* tcmalloc: the same, but its spin lock waits by futex or nanosleep (SpinLockDelay) */
 } RangeKind;
 
-/* Who owns `malloc`, and what gives its free memory back. */
-typedef enum PurgeKind {
-        PURGE_GLIBC,    /* malloc_trim(0) */
-        PURGE_JEMALLOC, /* mallctl("arena.4096.purge"): MALLCTL_ARENAS_ALL of jemalloc 5 */
-        PURGE_TCMALLOC, /* MallocExtension_ReleaseFreeMemory() of gperftools */
-        PURGE_MIMALLOC, /* mi_collect(true), which reaches the calling thread's heap alone */
-        _PURGE_MAX,
-} PurgeKind;
+/* Whose memory it is, and what gives its free part back. */
+typedef enum AllocatorKind {
+        ALLOCATOR_GLIBC,      /* malloc_trim(0) */
+        ALLOCATOR_JEMALLOC,   /* mallctl("arena.4096.purge"): MALLCTL_ARENAS_ALL of jemalloc 5 */
+        ALLOCATOR_GPERFTOOLS, /* MallocExtension_ReleaseFreeMemory() */
+        ALLOCATOR_TCMALLOC,   /* Google's: MallocExtension_Internal_ReleaseMemoryToSystem(n) */
+        ALLOCATOR_MIMALLOC,   /* mi_collect(true), which reaches the calling thread's heap alone */
+        _ALLOCATOR_MAX,
+} AllocatorKind;
+
+typedef struct Allocator {
+        AllocatorKind kind;
+        char name[32];    /* "glibc 2.36", "jemalloc" */
+        uint64_t purge;   /* address of the function that purges it; never 0 */
+        uint64_t tune;    /* mallopt or mallctl; 0 = it has none */
+} Allocator;
+
+#define IMAGE_ALLOCATORS_MAX 3
 
 typedef struct TextRange {
         uint64_t start, end; /* addresses in the target */
@@ -49,9 +59,9 @@ typedef struct LibcSymbols {
 
 typedef struct Image {
         LibcSymbols sym;
-        char version[32];             /* of the allocator in charge: "glibc 2.36", "jemalloc" */
-        PurgeKind purge_kind;
-        uint64_t purge;               /* address of its function */
+        /* [0] is the one that `malloc` resolves to; the others serve a part of the program beside it (Rust's _rjem_) */
+        Allocator allocators[IMAGE_ALLOCATORS_MAX];
+        unsigned n_allocators; /* >= 1 */
         uint64_t libc_start, libc_end; /* the mapped span */
         TextRange ranges[IMAGE_RANGES_MAX]; /* no word of a borrowed thread's stack may point in here */
         unsigned n_ranges;
@@ -72,8 +82,8 @@ typedef struct Image {
 ProbeResult image_read(pid_t pid, int proc_pid_fd, const Maps *maps, Image *ret, char *detail,
                        size_t detail_size) _must_check_;
 
-/* purge_call_name() - what is called, for people and for JSON: "malloc_trim", "mallctl_purge" ... */
-const char *purge_call_name(PurgeKind k);
+/* allocator_call_name() - what purges it, for people and for JSON: "malloc_trim", "mallctl_purge" ... */
+const char *allocator_call_name(AllocatorKind k);
 
 /* image_read_canary() - fills @im->canary. @mem_fd: as below. */
 void image_read_canary(int proc_pid_fd, int mem_fd, Image *im);

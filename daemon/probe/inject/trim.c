@@ -79,11 +79,11 @@ static const struct {
         bool own_thread; /* may be a thread's start routine */
         uint64_t argument;
         const char *text; /* instead of @argument: its address */
-} purges[_PURGE_MAX] = {
-        [PURGE_GLIBC] = {.own_thread = true},
-        [PURGE_JEMALLOC] = {.text = "arena.4096.purge"},
-        [PURGE_TCMALLOC] = {.own_thread = true},
-        [PURGE_MIMALLOC] = {.argument = true},
+} purges[_ALLOCATOR_MAX] = {
+        [ALLOCATOR_GLIBC] = {.own_thread = true},
+        [ALLOCATOR_JEMALLOC] = {.text = "arena.4096.purge"},
+        [ALLOCATOR_GPERFTOOLS] = {.own_thread = true},
+        [ALLOCATOR_MIMALLOC] = {.argument = true},
 };
 
 /* Has it threads in glibc's eyes? Since 2.32 __libc_single_threaded says so. */
@@ -95,12 +95,12 @@ static ProbeResult judge_threads(Session *s, const Facts *f) {
                 return PROBE_E_GONE;
         if (alone && f->n_threads > 1)
                 return PROBE_E_RAW_THREADS;
-        if (!alone && s->b.image.purge_kind == PURGE_MIMALLOC) {
+        if (!alone && s->b.image.allocators[0].kind == ALLOCATOR_MIMALLOC) {
                 say(s, "mi_collect reaches the calling thread's heap alone, and this process has threads");
                 return PROBE_E_OTHER_MALLOC;
         }
         /* a thread's start routine gets one argument: mallctl's five need the borrowed thread */
-        s->own_thread = !alone && purges[s->b.image.purge_kind].own_thread;
+        s->own_thread = !alone && purges[s->b.image.allocators[0].kind].own_thread;
         if (s->own_thread && !(sym->pthread_create && sym->pthread_attr_init && sym->pthread_attr_setdetachstate &&
                                sym->pthread_attr_setstack)) {
                 say(s, "its pthread functions were not found");
@@ -143,8 +143,9 @@ static ProbeResult open_target(Session *s) {
         if (p != PROBE_OK)
                 return p;
         image_read_canary(s->b.proc_fd, s->b.mem_fd, &s->b.image);
-        snprintf(s->reply->trim.allocator, sizeof(s->reply->trim.allocator), "%s", s->b.image.version);
-        snprintf(s->reply->trim.call, sizeof(s->reply->trim.call), "%s", purge_call_name(s->b.image.purge_kind));
+        snprintf(s->reply->call.allocator, sizeof(s->reply->call.allocator), "%s", s->b.image.allocators[0].name);
+        snprintf(s->reply->call.name, sizeof(s->reply->call.name), "%s",
+                 allocator_call_name(s->b.image.allocators[0].kind));
         return judge_threads(s, &f);
 }
 
@@ -240,8 +241,8 @@ static ProbeResult get_scratch(Session *s) {
 static void calls_trim(void *userdata, Call *calls, size_t *n) {
         Session *s = userdata;
         const LibcSymbols *sym = &s->b.image.sym;
-        const char *text = purges[s->b.image.purge_kind].text;
-        uint64_t argument = text ? BOX(text) : purges[s->b.image.purge_kind].argument;
+        const char *text = purges[s->b.image.allocators[0].kind].text;
+        uint64_t argument = text ? BOX(text) : purges[s->b.image.allocators[0].kind].argument;
         Mailbox box = {.magic = SCRATCH_MAGIC,
                        .pid = (uint64_t)s->b.pid,
                        .start_ticks = s->b.start_ticks,
@@ -258,9 +259,9 @@ static void calls_trim(void *userdata, Call *calls, size_t *n) {
                 calls[(*n)++] =
                         (Call){sym->pthread_attr_setstack,
                                {BOX(attr), s->scratch + SCRATCH_THREAD_STACK_OFFSET, SCRATCH_THREAD_STACK_SIZE}};
-                calls[(*n)++] = (Call){sym->pthread_create, {BOX(thread), BOX(attr), s->b.image.purge, argument}};
+                calls[(*n)++] = (Call){sym->pthread_create, {BOX(thread), BOX(attr), s->b.image.allocators[0].purge, argument}};
         } else
-                calls[(*n)++] = (Call){s->b.image.purge, {argument}};
+                calls[(*n)++] = (Call){s->b.image.allocators[0].purge, {argument}};
         calls[(*n)++] = (Call){sym->clock_gettime, {CLOCK_MONOTONIC, BOX(end)}};
 }
 
@@ -274,7 +275,7 @@ static ProbeResult start_trim(Session *s) {
         if (p != PROBE_OK)
                 remote_write(s->b.pid, s->scratch + offsetof(Mailbox, armed), &idle, sizeof(idle));
         else
-                s->reply->trim.tid = s->b.last_tid;
+                s->reply->call.tid = s->b.last_tid;
         return p;
 }
 
@@ -332,13 +333,13 @@ static ProbeResult finish_trim(Session *s) {
         Mailbox box;
         ProbeResult p = wait_for_chain(s, deadline, &box);
 
-        t->thread = s->own_thread ? PROBE_THREAD_OWN : PROBE_THREAD_BORROWED;
+        t->call.thread = s->own_thread ? PROBE_THREAD_OWN : PROBE_THREAD_BORROWED;
         if (p == PROBE_OK && s->own_thread) {
                 p = wait_for_own_thread(s, deadline, &box);
-                t->duration_usec =
+                t->call.duration_usec =
                         now_mono_usec() - s->switched_usec; /* to the thread's end: at most 2 ms more than the call */
         } else if (p == PROBE_OK)
-                t->duration_usec = stamp_usec(box.end) - stamp_usec(box.begin);
+                t->call.duration_usec = stamp_usec(box.end) - stamp_usec(box.begin);
         if (p == PROBE_E_GONE)
                 say(s, "it ended while the call ran");
         return p;
@@ -444,8 +445,8 @@ void trim_run(const ProbeRequest *req, ProbeReply *reply) {
         if (reply->result == PROBE_E_NO_SAFE_THREAD && reply->detail[0] == '\0')
                 say(&s, "%u stops, all declined; the last one because %s", s.b.n_declined,
                     safepoint_text(s.b.last_decline));
-        reply->trim.stop_usec = s.b.held_usec;
-        reply->trim.stop_max_usec = s.b.held_max_usec;
-        reply->trim.n_declined = s.b.n_declined;
-        reply->trim.total_usec = now_mono_usec() - begin;
+        reply->call.stop_usec = s.b.held_usec;
+        reply->call.stop_max_usec = s.b.held_max_usec;
+        reply->call.n_declined = s.b.n_declined;
+        reply->call.total_usec = now_mono_usec() - begin;
 }
