@@ -21,6 +21,12 @@ THREAD = [None, 'borrowed', 'own']
 SCRATCH_LOW32 = '50726000-' # what a scratch mapping's address ends in (daemon/probe/inject/scratch.h)
 
 
+def let_pass(seconds):
+    """Not a wait for anything: how long is drawn at random by the caller, to strike at that instant. By a signal that nobody
+    sends; SIGCHLD would be pending from the last child on, and end it at once."""
+    signal.sigtimedwait([signal.SIGRTMAX], seconds)
+
+
 def start_ticks(pid):
     with open(f'/proc/{pid}/stat', 'rb') as f:
         text = f.read()
