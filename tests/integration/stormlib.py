@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Storms of calls and of deaths, for the suite (shortly) and for tests/bench (at length): what is done, counted, and told.
+
+A storm works on one target (tests/targets/mkleak.h) and fills one Row. What must never be is counted by kinds: died, hung,
+disturbed (the target's own checks), left over (scratch memory that the next call did not clean up). The one thing that is
+known to be seen is EINTR in a call of that class, when a kill falls between the stop and the switch: counted apart.
+"""
+import collections
+import itertools
+import os
+import select
+import signal
+import statistics
+import subprocess
+
+from probelib import TRIM_OP, Probe, Target, let_pass, start_ticks
+
+ANSWER_S = 20
+SETTLE_TRIES = 200
+# what a kill at or next to may leave half done; everything else only looks, waits or tidies up in the worker itself
+TOUCHES = ('ptrace:', 'process_vm_writev')
+WHOM = ('worker', 'both', 'probe')
+LIBRARIES = '/usr/lib/x86_64-linux-gnu/'
+OTHERS = ('libjemalloc.so.2', 'libtcmalloc_minimal.so.4')
+
+
+class Build:
+    """The programs of a build directory."""
+
+    def __init__(self, path):
+        self.probe = os.path.join(path, 'daemon', 'plateau-probe')
+        self.plateau = os.path.join(path, 'daemon', 'plateau')
+        self.mkleak = os.path.join(path, 'tests', 'targets', 'mkleak')
+        self.stepper = os.path.join(path, 'tests', 'targets', 'stepper')
+
+
+class Row:
+    """What a storm did to one target."""
+
+    COUNTS = ('kills', 'calls', 'declined', 'died', 'hung', 'disturbed', 'eintr', 'left')
+    HEAD = ('target', 'kills', 'calls', 'declined', 'died', 'hung', 'disturbed', 'EINTR', 'left over', 'stop usec', 'p99')
+
+    def __init__(self, name):
+        self.name = name
+        for key in self.COUNTS:
+            setattr(self, key, 0)
+        self.stops = [] # usec: the longest of each call
+        self.at = collections.Counter() # stepped kills by step
+        self.notes = []
+
+    def count(self, reply):
+        self.calls += reply['result'] == 'ok'
+        self.declined += reply['declined']
+        if reply['stop_max_usec']:
+            self.stops.append(reply['stop_max_usec'])
+
+    def bad(self):
+        return self.died + self.hung + self.disturbed + self.left
+
+    def add(self, other):
+        for key in self.COUNTS:
+            setattr(self, key, getattr(self, key) + getattr(other, key))
+        self.stops += other.stops
+        self.at += other.at
+        self.notes += other.notes
+
+    def columns(self):
+        stops = sorted(self.stops)
+        quantiles = (f'{statistics.median(stops):.0f}', f'{stops[len(stops) * 99 // 100]}') if stops else ('-', '-')
+        return (self.name, *(getattr(self, key) for key in self.COUNTS), *quantiles)
+
+
+def table(head, lines):
+    """Lines of columns as text: the first to the left, the others to the right."""
+    lines = [tuple(head)] + [tuple(str(c) for c in line) for line in lines]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    return '\n'.join('  '.join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths))).rstrip()
+                     for line in lines)
+
+
+def ask(target, letter='?'):
+    """The answer; None: it hangs; {}: it is dead."""
+    try:
+        target.process.stdin.write(letter)
+        target.process.stdin.flush()
+    except BrokenPipeError:
+        return {}
+    while True:
+        if not select.select([target.process.stdout], [], [], ANSWER_S)[0]:
+            return None
+        line = target.process.stdout.readline()
+        if not line.startswith('ready '): # exec-self says it each time
+            return dict(word.split('=', 1) for word in line.split() if '=' in word)
+
+
+def judge(target, row, where=''):
+    """Asks the target how it is. False: there is nothing more to be had from it. Its counts are of its whole life."""
+    status = ask(target)
+    if status is None:
+        row.hung += 1
+    elif not status or target.process.poll() is not None:
+        row.died += 1
+    else:
+        eintr = int(status['eintr'])
+        if eintr > row.eintr and where:
+            row.notes.append(f'EINTR: {where}')
+        row.eintr = eintr
+        if status['ok'] == '1' and status['bad'] == '0':
+            return True
+        row.disturbed += 1
+    row.notes.append(f'{row.name}: {where}: {status}')
+    return False
+
+
+def settle(probe, target, row, where=''):
+    """A call that completes: cleans up what killed ones left."""
+    reply = None
+    for _ in range(SETTLE_TRIES):
+        reply = probe.trim(target.pid)
+        row.count(reply)
+        if reply['result'] not in ('in_flight', 'no_safe_thread', 'timeout'):
+            break
+    left = target.scratch_maps()
+    row.left += len(left) + (reply['result'] != 'ok')
+    if left or reply['result'] != 'ok':
+        row.notes.append(f'{row.name}: {where}: {reply} {left}')
+
+
+def kill_at_random(build, target, row, rnd, go_on):
+    """SIGKILL for the probe, half of the times for its worker too, at an instant drawn from the time that a call takes."""
+    with Probe(build.probe) as probe:
+        replies = [probe.trim(target.pid) for _ in range(5)]
+    for reply in replies:
+        row.count(reply)
+    span_s = 1.2e-6 * statistics.median(reply['total_usec'] for reply in replies)
+    while go_on(row):
+        with Probe(build.probe) as probe:
+            probe.send(TRIM_OP, target.pid)
+            let_pass(rnd.random() * span_s)
+            probe.kill(child_too=rnd.random() < 0.5)
+        row.kills += 1
+        if row.kills % 50 == 0 and not judge(target, row, 'killed at random'):
+            return
+    with Probe(build.probe) as probe:
+        settle(probe, target, row)
+    judge(target, row, 'after the next call')
+
+
+def kill_together(build, target, row, rnd, go_on):
+    """SIGKILL for `plateau reclaim`, its probe and the worker in one go, as the end of a container is."""
+    begin_s = 0.03
+    while go_on(row):
+        with subprocess.Popen([build.plateau, 'reclaim', '--json', '--probe', build.probe, str(target.pid)],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True) as p:
+            let_pass(rnd.random() * begin_s)
+            os.killpg(p.pid, signal.SIGKILL)
+        row.kills += 1
+        if row.kills % 50 == 0 and not judge(target, row, 'all killed'):
+            return
+    with Probe(build.probe) as probe:
+        settle(probe, target, row)
+    judge(target, row, 'after the next call')
+
+
+def stepper(build, target, step, whom='both'):
+    """(the last line's words, the steps): see tests/targets/stepper.c"""
+    out = subprocess.run([build.stepper, build.probe, str(target.pid), str(start_ticks(target.pid)), str(step), whom],
+                         stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
+    return dict(word.split('=', 1) for word in out[-1].split()[1:]), [line[3:] for line in out if line.startswith('at ')]
+
+
+def choose_steps(trace, n, rnd):
+    """@n of all steps: those at calls that touch the target first, then others, drawn at random where not all can be had."""
+    every = range(1, len(trace) + 1)
+    near = [k for k in every if any(word in trace[k - 1] for word in TOUCHES)]
+    others = sorted(set(every) - set(near))
+    near = rnd.sample(near, min(n, len(near)))
+    return sorted(near + rnd.sample(others, min(n - len(near), len(others))))
+
+
+def kill_by_step(build, target, row, rnd, n):
+    """SIGKILL at each step of a call, or at @n of them; after each the target is asked, and a whole call must follow."""
+    trace = max((stepper(build, target, 0)[1] for _ in range(3)), key=len)
+    whom = itertools.cycle(WHOM)
+    with Probe(build.probe) as probe:
+        for step in choose_steps(trace, n, rnd):
+            said, _ = stepper(build, target, step, next(whom))
+            if said['killed'] == '1':
+                row.kills += 1
+                row.at[said['at']] += 1
+            if not judge(target, row, said['at']):
+                return
+            settle(probe, target, row, said['at'])
+        judge(target, row, 'after the next call')
+
+
+def torment(build, args, work, env=None):
+    """One target, from its start to its end, under @work(target, row)."""
+    preloaded = os.path.basename(env['LD_PRELOAD']).split('.')[0] + ' ' if env and 'LD_PRELOAD' in env else ''
+    row = Row(preloaded + ' '.join(args))
+    target = Target(build.mkleak, *args, env=env)
+    try:
+        work(target, row)
+        if target.process.poll() is not None and not row.died:
+            row.died += 1
+    finally:
+        target.process.kill()
+        target.process.wait()
+        target.process.stdin.close()
+        target.process.stdout.close()
+    return row
+
+
+def preloads():
+    """An environment for each other allocator that is installed."""
+    return [{**os.environ, 'LD_PRELOAD': LIBRARIES + name} for name in OTHERS if os.path.exists(LIBRARIES + name)]

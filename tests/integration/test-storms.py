@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The storms of tests/bench in their short form: a thousand deaths of the probe, looks at every kind of sleeper, 16 allocators.
+
+Everything here is counted and nothing is timed. The long forms: tests/bench/torture, unseen, stops.
+"""
+import random
+import sys
+
+import tap
+from lib import Skip
+from stormlib import Build, Row, kill_at_random, kill_by_step, kill_together, preloads, torment
+
+BUILD = Build(sys.argv[1])
+INJECTOR = sys.argv[2] != 'none' # built for this processor?
+SEED = 6938
+# target, kills at a step
+STEPPED = ((('fragment', 'size_mib=8'), 100), (('fragment-threads', 'size_mib=8'), 120), (('mask-keeper',), 60), (('fpu',), 60),
+           (('allocator-hot',), 60))
+AT_RANDOM = (('fragment-threads', 'size_mib=8'), ('epoll-eintr',), ('fpu',), ('errno-keeper',), ('mask-keeper',), ('allocator-hot',))
+TOGETHER = (('fragment', 'size_mib=8'), ('fragment-threads', 'size_mib=8'))
+
+
+def need_injector():
+    if not INJECTOR:
+        raise Skip('no injector for this processor')
+
+
+def harmless(row, eintr=False):
+    assert not row.bad() and (eintr or not row.eintr), (Row.HEAD, row.columns(), row.notes)
+
+
+@tap.deadline(240)
+def test_killed_at_steps():
+    """SIGKILL of the probe, its worker or both at 400 steps of a call: the target lives as before, the next call succeeds"""
+    need_injector()
+    rnd = random.Random(SEED)
+    for args, n in STEPPED:
+        harmless(torment(BUILD, args, lambda t, row, n=n: kill_by_step(BUILD, t, row, rnd, n)))
+
+
+@tap.deadline(120)
+def test_killed_at_steps_with_other_allocators():
+    """the same with jemalloc and tcmalloc in charge, at 80 steps"""
+    need_injector()
+    rnd = random.Random(SEED)
+    if not preloads():
+        raise Skip('neither jemalloc nor tcmalloc is installed')
+    for env in preloads():
+        harmless(torment(BUILD, ('fragment-threads', 'size_mib=8'), lambda t, row: kill_by_step(BUILD, t, row, rnd, 40), env))
+
+
+@tap.deadline(240)
+def test_killed_at_random():
+    """SIGKILL at 420 instants drawn at random: the target lives as before, the next call succeeds"""
+    need_injector()
+    rnd = random.Random(SEED)
+    for args in AT_RANDOM:
+        # a kill between the stop and the switch is EINTR for a call of that class: signal(7) allows it, and it is told
+        harmless(torment(BUILD, args, lambda t, row: kill_at_random(BUILD, t, row, rnd, lambda r: r.kills < 70)),
+                 eintr=args[0] == 'epoll-eintr')
+
+
+@tap.deadline(120)
+def test_killed_together():
+    """SIGKILL of command, probe and worker in one go, 100 times: the target lives as before, the next call succeeds"""
+    need_injector()
+    rnd = random.Random(SEED)
+    for args in TOGETHER:
+        harmless(torment(BUILD, args, lambda t, row: kill_together(BUILD, t, row, rnd, lambda r: r.kills < 50)))
+
+
+if __name__ == '__main__':
+    tap.main(globals())
