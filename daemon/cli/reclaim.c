@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "action/jvm.h"
 #include "cli/term.h"
 #include "probe/client.h"
 #include "sample/target.h"
@@ -17,7 +18,7 @@
 #define ANSWER_GRACE_USEC (5 * USEC_PER_SEC)
 
 typedef struct ReclaimArgs {
-        bool json, allow_seccomp;
+        bool json, allow_seccomp, no_attach;
         uint64_t timeout_usec, find_timeout_usec;
         const char *probe;
 } ReclaimArgs;
@@ -27,6 +28,7 @@ typedef struct Reclaim {
         pid_t pid;
         char comm[TARGET_COMM_MAX + 1];
         ProbeReply reply;
+        char attach_refusal[JVM_WHY_MAX]; /* of a JVM: why not by its attach socket; "" otherwise */
         const char *result; /* "ok", "refused", "timeout", "error" */
 } Reclaim;
 
@@ -84,6 +86,28 @@ static int identify(Reclaim *r, uint64_t *ret_start_ticks) {
         }
         target_done(&target);
         return e;
+}
+
+/* A JVM is asked to do it itself. Return: true: that was it; false: it is the probe's. */
+static bool call_jvm(const ReclaimArgs *a, Reclaim *r, uint64_t start_ticks) {
+        JvmRequest request = {
+                .pid = r->pid,
+                .start_ticks = start_ticks,
+                .attach_usec = a->find_timeout_usec,
+                .finish_usec = a->timeout_usec,
+        };
+        JvmReply reply;
+
+        if (a->no_attach)
+                return false;
+        jvm_call(&request, &reply);
+        if (!jvm_to_probe(&reply, &r->reply)) {
+                if (reply.result == JVM_CANNOT)
+                        memcpy(r->attach_refusal, reply.why, sizeof(r->attach_refusal));
+                return false;
+        }
+        r->result = result_of((ProbeResult)r->reply.result);
+        return true;
 }
 
 static void call_probe(const ReclaimArgs *a, Reclaim *r, uint64_t start_ticks) {
@@ -151,6 +175,7 @@ static void print_json(const Reclaim *r) {
         json_kv_u64_or_null(&j, "total_usec", t->call.total_usec > 0, t->call.total_usec);
         json_kv_string(&j, "thread", thread_name(t->call.thread));
         json_kv_u64_or_null(&j, "tid", t->call.tid > 0, (uint64_t)t->call.tid);
+        json_kv_string(&j, "attach_refusal", r->attach_refusal[0] ? r->attach_refusal : NULL);
         json_object_end(&j);
         puts(buf_str(&b));
 }
@@ -170,17 +195,22 @@ static void print_done(const Reclaim *r, const Term *t) {
                 printf("released   nothing: it grew by %s meanwhile", format_bytes(gain, (uint64_t)-released));
         if (m->predicted)
                 printf(", predicted %s", format_bytes(x, m->predicted_bytes));
-        printf("\nheld       thread %d for %s", m->call.tid, format_usec(x, m->call.stop_usec));
+        if (m->call.tid)
+                printf("\nheld       thread %d for %s", m->call.tid, format_usec(x, m->call.stop_usec));
+        else
+                printf("\nheld       nothing: the JVM was asked, by its attach socket");
         if (m->call.n_declined)
                 printf(", after %u stops that were let go at once (longest %s)", m->call.n_declined,
                        format_usec(y, m->call.stop_max_usec));
         printf("\ntook       %s in %s, %s in all, ", format_usec(x, m->call.duration_usec), m->call.name,
                format_usec(y, m->call.total_usec));
-        puts(m->call.thread == PROBE_THREAD_OWN ? "on a thread of its own" : "on the borrowed thread");
+        puts(!m->call.tid                             ? "on a thread of the JVM"
+             : m->call.thread == PROBE_THREAD_OWN ? "on a thread of its own"
+                                                  : "on the borrowed thread");
 }
 
 static void print_human(const Reclaim *r) {
-        _cleanup_buf_ Buf comm = BUF_NULL, detail = BUF_NULL, allocator = BUF_NULL;
+        _cleanup_buf_ Buf comm = BUF_NULL, detail = BUF_NULL, allocator = BUF_NULL, refusal = BUF_NULL;
         ProbeResult result = (ProbeResult)r->reply.result;
         bool ok = result == PROBE_OK;
         Style style = ok ? STYLE_GOOD : STYLE_BAD;
@@ -190,11 +220,14 @@ static void print_human(const Reclaim *r) {
         term_safe(&comm, t.utf8, r->comm[0] ? r->comm : "?");
         term_safe(&detail, t.utf8, r->reply.detail);
         term_safe(&allocator, t.utf8, r->reply.call.allocator);
+        term_safe(&refusal, t.utf8, r->attach_refusal);
         printf("%s (pid %d): %s%s%s", buf_str(&comm), r->pid, term_style(&t, style), ok ? "reclaimed" : r->result,
                term_plain(&t, style));
         if (*buf_str(&allocator))
                 printf(", %s", buf_str(&allocator));
         putchar('\n');
+        if (*buf_str(&refusal))
+                printf("attach     not used: %s\n", buf_str(&refusal));
         if (ok) {
                 print_done(r, &t);
                 return;
@@ -224,7 +257,7 @@ static int reclaim_main(const Command *self, int argc, char **argv) {
                 fail(&r, PROBE_E_GONE, "");
         else if (e < 0)
                 fail(&r, PROBE_E_INTERNAL, strerror(-e));
-        else
+        else if (!call_jvm(&a, &r, start_ticks))
                 call_probe(&a, &r, start_ticks);
         if (a.json)
                 print_json(&r);
@@ -242,6 +275,8 @@ static const ArgOption options[] = {
         {"allow-seccomp", 0, ARG_FLAG, NULL, offsetof(ReclaimArgs, allow_seccomp), 0, 0,
          "Also into a process under a seccomp filter whose verdict on our system calls is not known. A filter that "
          "kills would kill it."},
+        {"no-attach", 0, ARG_FLAG, NULL, offsetof(ReclaimArgs, no_attach), 0, 0,
+         "Do not ask a JVM through its attach socket; make the call in it like in any other process."},
         {"probe", 0, ARG_TEXT, "PATH", offsetof(ReclaimArgs, probe), 0, 0,
          "The plateau-probe to use. Default: $PLATEAU_PROBE, the one beside this command, the installed one."},
         ARG_END,
