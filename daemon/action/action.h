@@ -22,6 +22,7 @@ typedef struct ActionOptions {
         uint64_t reclaim_find_timeout_usec;   /* to find a safe thread; default 2 s */
         uint64_t reclaim_finish_timeout_usec; /* for malloc_trim itself; default 10 s */
         bool allow_seccomp;                   /* reclaim although a seccomp filter is on whose verdict is not known */
+        bool reclaim_attach;                  /* a JVM is asked through its attach socket first; default true */
         RotateMethod rotate_method;
         int rotate_signal;                    /* default SIGTERM */
         uint64_t rotate_wait_usec;            /* the target's time to end (drain); default 30 s. Never SIGKILL */
@@ -54,6 +55,6 @@ typedef struct Action {
 } Action;
 
 /* The actions of this folder; those of other folders are in their own headers (systemd/unit.h). */
-extern const Action action_reclaim;       /* malloc_trim in the target, by the probe. Method "malloc_trim" */
+extern const Action action_reclaim;       /* by the JVM itself, else by the probe. Method: what was called */
 extern const Action action_rotate_signal; /* options->rotate_signal, and wait for the end. Method "signal" */
 extern const Action action_rotate_hook;   /* options->hook_argv. cancel() ends the hook by SIGTERM. Method "hook" */

@@ -26,20 +26,20 @@
 #endif
 
 #define POLL_FIRST_USEC USEC_PER_MSEC
-#define POLL_LAST_USEC (25 * USEC_PER_MSEC)
+#define POLL_LAST_USEC  (25 * USEC_PER_MSEC)
 /* A trigger file of ours that is older than any attach takes is a leftover; a younger one is somebody at work. */
 #define LEFTOVER_SEC 60
 
 typedef struct Attach {
         const JvmRequest *q;
         int channel;
-        int dir_fd, pid_fd;   /* the target; pid_fd -1 before Linux 5.3 */
+        int dir_fd, pid_fd; /* the target; pid_fd -1 before Linux 5.3 */
         int root_fd, tmp_fd, cwd_fd, env_fd;
         int lock_fd, socket_fd;
         JvmLook look;
         JvmFacts facts;
-        int trigger_dir_fd;   /* -1: no trigger file of ours is there. Owner: one of the above */
-        struct stat trigger;  /* which file it is */
+        int trigger_dir_fd;  /* -1: no trigger file of ours is there. Owner: one of the above */
+        struct stat trigger; /* which file it is */
         uint64_t begin_usec, deadline_usec;
         JvmReply reply;
 } Attach;
@@ -162,8 +162,9 @@ static int lock(Attach *a) {
                                            (unsigned long long)ns.st_ino, (int)a->facts.ns_pid,
                                            (unsigned long long)a->q->start_ticks));
         a->lock_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+        /* without a name to hold there is no reason to leave the target alone */
         if (a->lock_fd < 0 || (bind(a->lock_fd, (const struct sockaddr *)&name, len) < 0 && errno != EADDRINUSE))
-                return 0; /* no reason to leave the target alone */
+                return 0;
         if (listen(a->lock_fd, 1) < 0 && is_held(&name, len, a->facts.euid)) /* not bound: EINVAL */
                 return end(a, JVM_IN_FLIGHT, "an earlier call has not been answered yet");
         return 0;

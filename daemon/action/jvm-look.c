@@ -13,17 +13,17 @@
 #include "util/rootfs.h"
 #include "util/scan.h"
 
-#define MAPS_BYTES_MAX (32u << 20) /* 65,530 mappings, the default limit, of 500 bytes */
-#define MAPS_LINE_MAX (PATH_MAX * 4 + 128) /* a path may be written with an escape of four bytes for each */
+#define MAPS_BYTES_MAX (32u << 20)          /* 65,530 mappings, the default limit, of 500 bytes */
+#define MAPS_LINE_MAX  (PATH_MAX * 4 + 128) /* a path may be written with an escape of four bytes for each */
 /* The names of dynamic symbols lie at the begin of the file: at 23 KB in OpenJDK 17 and 24 KB in 25. */
-#define LIBJVM_BYTES_MAX (8u << 20)
+#define LIBJVM_BYTES_MAX  (8u << 20)
 #define OPTIONS_BYTES_MAX (2u << 20) /* class paths are long; a single argument has up to 128 KiB */
-#define NEEDLE_MAX 64
-#define TASKS_MAX 1024 /* the thread is one of the first twenty or so; readdir gives them by age */
+#define NEEDLE_MAX        64
+#define TASKS_MAX         1024 /* the thread is one of the first twenty or so; readdir gives them by age */
 
 static const char deleted[] = " (deleted)";
 
-static const char *const malloc_names[] = {"jemalloc",  "tcmalloc", "mimalloc", "snmalloc",
+static const char *const malloc_names[] = {"jemalloc", "tcmalloc", "mimalloc", "snmalloc",
                                            "rpmalloc", "libhoard", "libscudo", "libltalloc"};
 
 static bool is_named(const char *name, size_t n, const char *wanted) {
@@ -69,7 +69,8 @@ void jvm_look_line(JvmLook *look, const char *line, size_t n) {
         if (!path || !exec)
                 return;
         length = (size_t)(end - path);
-        is_deleted = length > sizeof(deleted) - 1 && memcmp(end - (sizeof(deleted) - 1), deleted, sizeof(deleted) - 1) == 0;
+        is_deleted =
+                length > sizeof(deleted) - 1 && memcmp(end - (sizeof(deleted) - 1), deleted, sizeof(deleted) - 1) == 0;
         if (is_deleted)
                 length -= sizeof(deleted) - 1;
         name = (const char *)memrchr(path, '/', length) + 1;
@@ -189,7 +190,8 @@ static int find_text(int fd, const char *const needles[], size_t n_needles, size
 }
 
 int jvm_look_open(int root_fd, const char *path, int flags) {
-        struct open_how how = {.flags = (uint64_t)flags | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+        struct open_how how = {.flags = (uint64_t)flags | O_CLOEXEC,
+                               .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
         int fd;
 
         while (*path == '/')

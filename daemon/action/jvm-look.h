@@ -18,12 +18,12 @@
 
 /* What its memory map says. */
 typedef struct JvmLook {
-        bool has_libjvm;               /* a file of the name libjvm.so is mapped executable */
-        bool has_j9;                   /* it is OpenJ9, whose attach is another and whose SIGQUIT writes a dump */
+        bool has_libjvm; /* a file of the name libjvm.so is mapped executable */
+        bool has_j9;     /* it is OpenJ9, whose attach is another and whose SIGQUIT writes a dump */
         bool has_glibc;
-        bool replaced;                 /* the libjvm.so mapped is no longer in its place */
+        bool replaced;                        /* the libjvm.so mapped is no longer in its place */
         char other_malloc[JVM_LOOK_NAME_MAX]; /* file name of a malloc library: malloc_trim may not be its purge */
-        char libjvm[PATH_MAX];         /* as the kernel wrote it, seen from the target's root */
+        char libjvm[PATH_MAX];                /* as the kernel wrote it, seen from the target's root */
 } JvmLook;
 
 /* jvm_look_line() - add what one line of maps says, of @n bytes without its newline. Pure. */
@@ -36,8 +36,8 @@ typedef struct JvmFacts {
         char state;
         uid_t euid;
         gid_t egid;
-        pid_t ns_pid;         /* in the innermost PID namespace, which its file names have in them */
-        uint64_t sig_caught;  /* bit N-1 for signal N */
+        pid_t ns_pid;        /* in the innermost PID namespace, which its file names have in them */
+        uint64_t sig_caught; /* bit N-1 for signal N */
         uint64_t rss_bytes;
         bool rss_known;
 } JvmFacts;

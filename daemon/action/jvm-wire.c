@@ -53,7 +53,7 @@ JvmAnswer jvm_wire_parse(const char *text, size_t n) {
 const char *jvm_wire_text(JvmAnswer a) {
         static const char *const texts[_JVM_ANSWER_MAX] = {
                 [JVM_ANSWER_TRIMMED] = "",
-                [JVM_ANSWER_NO_COMMAND] = "this JVM is too old to have System.trim_native_heap",
+                [JVM_ANSWER_NO_COMMAND] = "this JVM is too old for System.trim_native_heap",
                 [JVM_ANSWER_NO_TRIM] = "the JVM says that its libc has no malloc_trim",
                 [JVM_ANSWER_NOTHING] = "the JVM hung up without an answer",
                 [JVM_ANSWER_FAILED] = "the JVM says that System.trim_native_heap failed",

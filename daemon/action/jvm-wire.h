@@ -14,11 +14,11 @@
 
 typedef enum JvmAnswer {
         JVM_ANSWER_TRIMMED,
-        JVM_ANSWER_NO_COMMAND,  /* a JVM that is older than the command: before 18, 17.0.9 (thereabouts), 11.0.18 */
-        JVM_ANSWER_NO_TRIM,     /* it has the command, but its libc has no malloc_trim: musl */
-        JVM_ANSWER_NOTHING,     /* closed without a word: it does not accept our user, or it is ending */
-        JVM_ANSWER_FAILED,      /* it says that it failed */
-        JVM_ANSWER_NOT_A_JVMS,  /* no such answer comes from a JVM */
+        JVM_ANSWER_NO_COMMAND, /* older than the command: JDK 18 brought it, later updates of 17 and 11 have it too */
+        JVM_ANSWER_NO_TRIM,    /* it has the command, but its libc has no malloc_trim: musl */
+        JVM_ANSWER_NOTHING,    /* closed without a word: it does not accept our user, or it is ending */
+        JVM_ANSWER_FAILED,     /* it says that it failed */
+        JVM_ANSWER_NOT_A_JVMS, /* no such answer comes from a JVM */
         _JVM_ANSWER_MAX,
 } JvmAnswer;
 

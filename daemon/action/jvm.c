@@ -13,7 +13,7 @@
 #include "action/jvm-attach.h"
 #include "util/clock.h"
 
-#define CHANNEL_FD 3
+#define CHANNEL_FD       3
 #define CHILD_SLACK_USEC (2 * USEC_PER_SEC) /* what it needs beside its two times, on a machine short of memory */
 
 /* In the child. It may outlive us: nothing of ours stays open, not the loop's, not a pipe that somebody reads to its
@@ -93,8 +93,8 @@ uint64_t jvm_limit_usec(const JvmRequest *q) {
 }
 
 void jvm_give_up(const JvmCall *c, JvmReply *ret) {
-        make_reply(c, ret, c->begun ? "the JVM has not finished the trim in its time"
-                                    : "looking at its files took too long");
+        make_reply(c, ret,
+                   c->begun ? "the JVM has not finished the trim in its time" : "looking at its files took too long");
 }
 
 void jvm_done(JvmCall *c) {

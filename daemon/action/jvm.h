@@ -14,19 +14,19 @@
 #include "util/cleanup.h"
 
 #define JVM_CALL_NAME "System.trim_native_heap" /* outcome's method, JSON's `call` */
-#define JVM_WHY_MAX 128
+#define JVM_WHY_MAX   128
 
 typedef struct JvmRequest {
         pid_t pid;
-        uint64_t start_ticks;  /* identity: field 22 of /proc/PID/stat */
-        uint64_t attach_usec;  /* to be accepted by the JVM */
-        uint64_t finish_usec;  /* for the trim itself */
+        uint64_t start_ticks; /* identity: field 22 of /proc/PID/stat */
+        uint64_t attach_usec; /* to be accepted by the JVM */
+        uint64_t finish_usec; /* for the trim itself */
 } JvmRequest;
 
 typedef enum JvmResult {
-        JVM_NOT_ONE,   /* no JVM that is known here, or no access to look */
-        JVM_CANNOT,    /* a JVM, but not this way; @why says why. No call was begun */
-        JVM_BEGUN,     /* not the end yet: the request is being sent */
+        JVM_NOT_ONE, /* no JVM that is known here, or no access to look */
+        JVM_CANNOT,  /* a JVM, but not this way; @why says why. No call was begun */
+        JVM_BEGUN,   /* not the end yet: the request is being sent */
         JVM_DONE,
         JVM_IN_FLIGHT, /* an earlier call has not been answered yet */
         JVM_TIMEOUT,   /* begun, no answer in its time; left to finish by itself */
@@ -37,9 +37,9 @@ typedef struct JvmReply {
         uint32_t result; /* JvmResult */
         uint32_t woken;  /* 1: its listener was asleep, and was woken by a file and SIGQUIT */
         uint64_t rss_before_bytes, rss_after_bytes; /* 0: not measured */
-        uint64_t duration_usec; /* request to answer */
-        uint64_t total_usec;    /* with all that came before */
-        char why[JVM_WHY_MAX];  /* one phrase; may quote names that the target chose */
+        uint64_t duration_usec;                     /* request to answer */
+        uint64_t total_usec;                        /* with all that came before */
+        char why[JVM_WHY_MAX];                      /* one phrase; may quote names that the target chose */
 } JvmReply;
 
 typedef struct JvmCall {

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "action/jvm-event.h"
 #include "util/clock.h"
 #include "util/format.h"
 
@@ -17,6 +18,9 @@ typedef struct ReclaimRun {
         ProbeClient *probe;
         ProbeRequest request;
         sd_event_source *retry, *deadline;
+        JvmEvent *jvm;                /* a JVM is being asked; the probe is not yet */
+        char attach_refusal[JVM_WHY_MAX]; /* why it could not; "" otherwise */
+        uint64_t ask_usec;            /* when the probe was first asked */
 } ReclaimRun;
 
 /* What a refusal of the probe is to the ladder. */
@@ -51,19 +55,30 @@ static void release(ActionRun *run) {
         probe_client_abandon(r->probe, r); /* a request cannot be taken back, but its answer can be nobody's */
         sd_event_source_disable_unref(r->retry);
         sd_event_source_disable_unref(r->deadline);
+        jvm_event_free(r->jvm);
         free(r);
+}
+
+/* Why a JVM was not asked, or could not: behind any outcome that follows from it. */
+static const char *attach_note(const ReclaimRun *r, char *buf, size_t size) {
+        snprintf(buf, size, "%s%s", r->attach_refusal[0] ? "; not by attach: " : "", r->attach_refusal);
+        return buf;
 }
 
 static void describe_trim(ReclaimRun *r, const ProbeTrim *t) {
         char released[FORMAT_MAX], before[FORMAT_MAX], took[RUN_SPAN_MAX], held[RUN_SPAN_MAX], predicted[FORMAT_MAX];
+        char note[JVM_WHY_MAX + 32];
         const Outcome *o = &r->run.outcome;
+        bool by_itself = r->jvm != NULL;
 
-        run_detail(&r->run, "%.*s: gave back %s of %s in %s, thread held %s%s%s", (int)sizeof(t->call.allocator) - 1,
+        run_detail(&r->run, "%.*s: gave back %s of %s in %s, %s%s%s%s%s", (int)sizeof(t->call.allocator) - 1,
                    t->call.allocator[0] ? t->call.allocator : "malloc",
                    o->released_bytes > 0 ? format_bytes(released, o->released_bytes) : "nothing",
                    format_bytes(before, t->rss_before_bytes), run_span(took, t->call.duration_usec),
-                   run_span(held, t->call.stop_usec), t->predicted ? ", predicted " : "",
-                   t->predicted ? format_bytes(predicted, t->predicted_bytes) : "");
+                   by_itself ? "asked by its attach socket" : "thread held ",
+                   by_itself ? "" : run_span(held, t->call.stop_usec), t->predicted ? ", predicted " : "",
+                   t->predicted ? format_bytes(predicted, t->predicted_bytes) : "",
+                   attach_note(r, note, sizeof(note)));
 }
 
 static void take_trim(ReclaimRun *r, const ProbeTrim *t) {
@@ -79,6 +94,7 @@ static void take_trim(ReclaimRun *r, const ProbeTrim *t) {
 
 static void on_reply(void *userdata, const ProbeReply *reply, int fd, int error) {
         ReclaimRun *r = userdata;
+        char note[JVM_WHY_MAX + 32];
         OutcomeResult result;
 
         fd_close(fd); /* this request has no descriptor in its answer */
@@ -98,7 +114,8 @@ static void on_reply(void *userdata, const ProbeReply *reply, int fd, int error)
                 if (r->run.outcome.released_bytes == 0)
                         result = OUTCOME_PARTIAL;
         } else
-                run_detail(&r->run, "%s", reply->detail[0] ? reply->detail : probe_result_text(reply->result));
+                run_detail(&r->run, "%s%s", reply->detail[0] ? reply->detail : probe_result_text(reply->result),
+                           attach_note(r, note, sizeof(note)));
         run_end(&r->run, result);
 }
 
@@ -112,7 +129,7 @@ static int on_retry(sd_event_source *source, uint64_t usec _unused_, void *userd
         int error = ask(r);
 
         if (error == -EBUSY) {
-                if (run_elapsed_usec(&r->run) < r->request.find_timeout_msec * USEC_PER_MSEC) {
+                if (now_boot_usec() - r->ask_usec < r->request.find_timeout_msec * USEC_PER_MSEC) {
                         error = sd_event_source_set_time_relative(source, BUSY_RETRY_USEC);
                         return error < 0 ? error : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
                 }
@@ -166,6 +183,49 @@ static uint32_t to_msec(uint64_t usec) {
         return (uint32_t)min_of(usec / USEC_PER_MSEC, (uint64_t)UINT32_MAX);
 }
 
+/* Return: 0: its answer or the deadline ends the run; negative errno: nothing will. */
+static int begin_probe(ReclaimRun *r) {
+        uint64_t limit = (r->request.find_timeout_msec + (uint64_t)r->request.finish_timeout_msec) * USEC_PER_MSEC;
+        int error = run_timer(&r->run, &r->deadline, limit + ANSWER_SLACK_USEC, on_deadline);
+
+        r->ask_usec = now_boot_usec();
+        if (error >= 0)
+                error = ask(r);
+        return error == -EBUSY ? run_timer(&r->run, &r->retry, BUSY_RETRY_USEC, on_retry) : error;
+}
+
+static void on_jvm(void *userdata, const JvmReply *jvm) {
+        ReclaimRun *r = userdata;
+        ProbeReply reply;
+        int error;
+
+        if (jvm_to_probe(jvm, &reply)) {
+                on_reply(r, &reply, -1, 0);
+                return;
+        }
+        if (jvm->result == JVM_CANNOT)
+                memcpy(r->attach_refusal, jvm->why, sizeof(r->attach_refusal));
+        r->jvm = jvm_event_free(r->jvm);
+        error = begin_probe(r);
+        if (error < 0) {
+                run_detail(&r->run, "plateau-probe cannot be asked: %s", strerror(-error));
+                run_end(&r->run, OUTCOME_ERROR);
+        }
+}
+
+/* It is the child that finds out whether the target is a JVM: that takes reading its maps. */
+static int begin_jvm(ReclaimRun *r, const ActionOptions *o) {
+        const JvmRequest q = {
+                .pid = r->request.pid,
+                .start_ticks = r->request.start_ticks,
+                .attach_usec = o->reclaim_find_timeout_usec,
+                .finish_usec = o->reclaim_finish_timeout_usec,
+        };
+        int error = jvm_event_new(r->run.event, &q, on_jvm, r, &r->jvm);
+
+        return error < 0 ? begin_probe(r) : 0;
+}
+
 static int start(const ActionContext *c, const Decision *d _unused_, ActionDoneFn done, void *userdata,
                  ActionRun **ret) {
         const ActionOptions *o = c->options;
@@ -174,6 +234,8 @@ static int start(const ActionContext *c, const Decision *d _unused_, ActionDoneF
 
         if (!c->probe)
                 return -EOPNOTSUPP;
+        if (probe_client_dead(c->probe))
+                return -EPIPE;
         if (!target_is_same(c->target))
                 return -ESRCH;
         r = calloc(1, sizeof(*r));
@@ -189,15 +251,7 @@ static int start(const ActionContext *c, const Decision *d _unused_, ActionDoneF
                 .finish_timeout_msec = to_msec(o->reclaim_finish_timeout_usec),
                 .flags = o->allow_seccomp ? PROBE_FLAG_ALLOW_SECCOMP : 0,
         };
-        error = run_timer(&r->run, &r->deadline,
-                          (r->request.find_timeout_msec + (uint64_t)r->request.finish_timeout_msec) * USEC_PER_MSEC +
-                                  ANSWER_SLACK_USEC,
-                          on_deadline);
-        if (error >= 0) {
-                error = ask(r);
-                if (error == -EBUSY)
-                        error = run_timer(&r->run, &r->retry, BUSY_RETRY_USEC, on_retry);
-        }
+        error = o->reclaim_attach ? begin_jvm(r, o) : begin_probe(r);
         if (error < 0) {
                 run_free(&r->run);
                 return error;

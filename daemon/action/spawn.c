@@ -174,7 +174,7 @@ void spawn_kill(pid_t pid, int sig) {
 typedef struct Abandoned {
         pid_t pid;
         bool killed;
-        uint64_t begin_usec, kill_usec;
+        uint64_t begin_usec, kill_usec, max_usec;
 } Abandoned;
 
 static bool is_over(const Abandoned *a) {
@@ -182,7 +182,7 @@ static bool is_over(const Abandoned *a) {
         int r = waitid(P_PID, (id_t)a->pid, &info, WEXITED | WNOHANG);
 
         return (r < 0 && errno != EINTR) || (r == 0 && info.si_pid == a->pid) ||
-               now_mono_usec() - a->begin_usec > ABANDONED_MAX_USEC;
+               now_mono_usec() - a->begin_usec > a->max_usec;
 }
 
 static int on_abandoned(sd_event_source *source, uint64_t usec _unused_, void *userdata) {
@@ -201,15 +201,14 @@ static int on_abandoned(sd_event_source *source, uint64_t usec _unused_, void *u
         return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
-int spawn_abandon(sd_event *event, pid_t pid, uint64_t kill_usec) {
+static int watch_end(sd_event *event, pid_t pid, uint64_t kill_usec, uint64_t max_usec) {
         sd_event_source *source = NULL;
         Abandoned *a = calloc(1, sizeof(*a));
         int r;
 
-        spawn_kill(pid, SIGTERM);
         if (!a)
                 return -ENOMEM;
-        *a = (Abandoned){.pid = pid, .begin_usec = now_mono_usec(), .kill_usec = kill_usec};
+        *a = (Abandoned){.pid = pid, .begin_usec = now_mono_usec(), .kill_usec = kill_usec, .max_usec = max_usec};
         r = sd_event_add_time_relative(event, &source, CLOCK_MONOTONIC, 0, 0, on_abandoned, a);
         if (r < 0) {
                 free(a);
@@ -220,6 +219,15 @@ int spawn_abandon(sd_event *event, pid_t pid, uint64_t kill_usec) {
         (void)sd_event_source_set_floating(source, true);
         sd_event_source_unref(source);
         return 0;
+}
+
+int spawn_abandon(sd_event *event, pid_t pid, uint64_t kill_usec) {
+        spawn_kill(pid, SIGTERM);
+        return watch_end(event, pid, kill_usec, ABANDONED_MAX_USEC);
+}
+
+int spawn_forget(sd_event *event, pid_t pid, uint64_t max_usec) {
+        return watch_end(event, pid, USEC_INFINITY, max_usec);
 }
 
 int spawn_text_fd(const char *text) {

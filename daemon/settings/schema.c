@@ -122,6 +122,8 @@ const SchemaRow schema_rows[] = {
          "10m", .help = "How long to wait for the call to finish; the target runs meanwhile"},
         {"policy.reclaim.allow_seccomp", &value_bool, IN(action.allow_seccomp), "false",
          .help = "Reclaim although the target has a seccomp filter whose verdict is not known"},
+        {"policy.reclaim.jvm_attach", &value_bool, IN(action.reclaim_attach), "true",
+         .help = "Ask a JVM to trim its own heap, through its attach socket; false: call into it as into any process"},
 
         RUNG_ROWS(ROTATE, "rotate", "92%", "5m"),
         {"policy.rotate.for", &value_duration, RUNG(ROTATE, hold_usec), "5s", "0", "1d",
