@@ -54,6 +54,7 @@ static const struct {
         {SYS_epoll_wait, WAIT_MSEC, 3, -1, 3},    /* EINTR class: the last frame hides it */
 #endif
         {SYS_ppoll, WAIT_TIMESPEC, 2, 3, 2},      /* the time left is written back too */
+        {SYS_pselect6, WAIT_TIMESPEC, 4, 5, 2},   /* as ppoll: what select() of glibc 2.36 makes */
         {SYS_epoll_pwait, WAIT_MSEC, 3, 4, 3},
         {SYS_clock_nanosleep, WAIT_CLOCK_SLEEP, -1, -1, 0},
         {SYS_nanosleep, WAIT_SLEEP, -1, -1, 0},
