@@ -116,12 +116,29 @@ static void test_knows_calls_and_restorers(void **state _unused_) {
         assert_false(arch_is_restorer(other));
 }
 
+/* A frame as the kernel writes it, and a struct kernel_sigaction that sigaction() left on a stack. */
+static void test_tells_a_frame_from_a_sigaction(void **state _unused_) {
+        uint64_t frame[ARCH_FRAME_LOOK / 8] = {0x7f0000001000, 7}, action[ARCH_FRAME_LOOK / 8] = {0x7f0000001000};
+        unsigned char bytes[ARCH_FRAME_LOOK];
+
+        action[24] = 0x7ffe6ea28700;
+        memcpy(bytes, action, sizeof(bytes));
+        assert_false(arch_may_be_frame(bytes));
+        frame[24] = 0x002b000000000033;
+        memcpy(bytes, frame, sizeof(bytes));
+        assert_true(arch_may_be_frame(bytes));
+        frame[24] = 0x002b00000000e023; /* 32-bit code under Xen */
+        memcpy(bytes, frame, sizeof(bytes));
+        assert_true(arch_may_be_frame(bytes));
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_chain_is_laid_out_as_the_kernel_reads_it),
                 cmocka_unit_test(test_too_many_calls_are_refused),
                 cmocka_unit_test(test_which_stops_can_be_begun_again),
                 cmocka_unit_test(test_knows_calls_and_restorers),
+                cmocka_unit_test(test_tells_a_frame_from_a_sigaction),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

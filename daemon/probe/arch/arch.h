@@ -75,6 +75,11 @@ uint64_t arch_direct_call(const unsigned char bytes[static 7], uint64_t addr);
 /* arch_is_restorer() - does @bytes make the system call rt_sigreturn? */
 bool arch_is_restorer(const unsigned char bytes[static 9]);
 
+#define ARCH_FRAME_LOOK 200 /* bytes of a signal frame, from the restorer's address on */
+
+/* arch_may_be_frame() - could rt_sigreturn return by this frame? Never says no to one of an active handler. */
+bool arch_may_be_frame(const unsigned char bytes[static ARCH_FRAME_LOOK]);
+
 /**
  * arch_chain_build() - lay out @n calls and the restoring frame
  * @top:       the chain is put right below this address; functions use the memory below the chain as their stack

@@ -48,6 +48,10 @@ bool arch_is_restorer(const unsigned char bytes[static 9] _unused_) {
         return false;
 }
 
+bool arch_may_be_frame(const unsigned char bytes[static ARCH_FRAME_LOOK] _unused_) {
+        return true;
+}
+
 int arch_chain_build(const ThreadState *s _unused_, const Call *calls _unused_, size_t n _unused_,
                      uint64_t top _unused_, uint64_t sigreturn _unused_, Chain *ret _unused_) {
         return -EOPNOTSUPP;

@@ -11,7 +11,7 @@
 /* Kernel-internal results (include/linux/errno.h) that a tracer sees in a stop before the call is begun again. */
 enum { ERESTARTSYS = 512, ERESTARTNOINTR = 513, ERESTARTNOHAND = 514, ERESTART_RESTARTBLOCK = 516 };
 
-enum { USER_CS = 0x33, USER_DS = 0x2b };
+enum { USER32_CS = 0x23, USER_CS = 0x33, USER_DS = 0x2b, SELECTOR_BITS = 0xfff };
 
 /* arch/x86/include/uapi/asm/sigcontext.h, struct sigcontext_64 */
 typedef struct SigContext {
@@ -138,6 +138,16 @@ bool arch_is_restorer(const unsigned char b[static 9]) {
                                    narrow[] = {0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05};
 
         return memcmp(b, wide, sizeof(wide)) == 0 || memcmp(b, narrow, sizeof(narrow)) == 0;
+}
+
+/* What was interrupted ran in user mode, in 64-bit code, or in 32-bit code of a process that has both; Xen's selectors
+ * have the same low bits. */
+bool arch_may_be_frame(const unsigned char b[static ARCH_FRAME_LOOK]) {
+        SigFrame f;
+
+        _Static_assert(ARCH_FRAME_LOOK >= offsetof(SigFrame, mc.cs) + sizeof(f.mc.cs), "what is looked at");
+        memcpy(&f, b, ARCH_FRAME_LOOK);
+        return (f.mc.cs & SELECTOR_BITS) == USER_CS || (f.mc.cs & SELECTOR_BITS) == USER32_CS;
 }
 
 /* Where each feature's part of a standard-format XSAVE area ends (CPUID leaf 0xD). Our processor is the target's, and

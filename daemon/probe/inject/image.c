@@ -233,7 +233,8 @@ static bool add_guarded_ranges(Image *im, const ElfFile *f) {
                 if (!name || GELF_ST_TYPE(s.st_info) != STT_FUNC)
                         continue;
                 if (name_in(name, guarded_names, ELEMENTSOF(guarded_names)) &&
-                    !add_range(im, f->base + s.st_value, f->base + s.st_value + s.st_size, RANGE_GUARDED))
+                    !add_range(im, f->base + s.st_value, f->base + s.st_value + s.st_size,
+                               strcmp(name, "fork") == 0 ? RANGE_FORK : RANGE_GUARDED))
                         return false;
         }
         return true;

@@ -16,7 +16,8 @@
 #define IMAGE_RANGES_MAX 16
 
 typedef enum RangeKind {
-        RANGE_GUARDED, /* fork, an allocator that waits by calls we let in: a word in it declines */
+        RANGE_GUARDED, /* posix_spawn, an allocator that waits by calls we let in: a word in it declines */
+        RANGE_FORK,    /* fork() of glibc: see may_be_left_over() in inject/safepoint.c */
         RANGE_LOADER,  /* the dynamic loader: see may_be_left_over() in inject/safepoint.c */
         RANGE_MALLOC,  /* malloc.o of glibc: see judge_stack() in inject/safepoint.c */
         RANGE_MALLOC_POOL, /* jemalloc: the same, but it has threads of its own, which wait in futex */

@@ -38,6 +38,7 @@ typedef struct Scan {
         const Image *image;
         const Maps *maps;
         long nr;       /* the call it stopped in */
+        uint64_t at;   /* where words[0] of a batch lies */
         bool maybe_in; /* a word was seen that is harmless only as long as no handler is active */
 } Scan;
 
@@ -49,7 +50,11 @@ typedef struct Scan {
  * of ours takes. With malloc hooks it is not so: the loader reaches malloc through its PLT until glibc 2.30.
  *
  * An allocator is entered by its caller's call and waits, if it does, by the calls named here; for glibc's see
- * judge_stack(). Its constructors leave words on the main thread's stack as the loader does. */
+ * judge_stack(). Its constructors leave words on the main thread's stack as the loader does.
+ *
+ * fork() of glibc waits by clone and low-level locks, which are never candidates, but for its handlers; and those run
+ * while it holds none of malloc's locks (since 2.24; __libc_single_threaded is of 2.32). Other allocators' handlers
+ * take theirs. Every process that was forked and never executed, as PostgreSQL's are, may keep its word. */
 static bool may_be_left_over(const Scan *s, const TextRange *range, uint64_t call_target) {
         if (s->image->has_hooks)
                 return false;
@@ -60,6 +65,9 @@ static bool may_be_left_over(const Scan *s, const TextRange *range, uint64_t cal
                 return s->nr != SYS_futex;
         case RANGE_MALLOC_SPIN:
                 return s->nr != SYS_futex && s->nr != SYS_nanosleep && s->nr != SYS_clock_nanosleep;
+        case RANGE_FORK:
+                return s->image->n_allocators == 1 && s->image->allocators[0].kind == ALLOCATOR_GLIBC &&
+                       s->image->sym.single_threaded != 0;
         case RANGE_LOADER:
                 return call_target >= range->start && call_target < range->end;
         default:
@@ -93,6 +101,14 @@ static SafePoint judge_hits(Scan *s, const uint64_t *hits, size_t n) {
         return SAFE_POINT;
 }
 
+/* The restorer's address on the stack: of an active handler, or one of the many that sigaction() leaves there, whose
+ * struct kernel_sigaction has it too (PostgreSQL's processes keep such words under their epoll_wait). */
+static bool is_frame(const Scan *s, uint64_t at) {
+        unsigned char bytes[ARCH_FRAME_LOOK];
+
+        return remote_read(s->pid, at, bytes, sizeof(bytes)) < 0 || arch_may_be_frame(bytes);
+}
+
 static SafePoint scan_words(Scan *s, const uint64_t *words, size_t n) {
         static uint64_t hits[BATCH];
         const uint64_t start = s->image->guard_start, span = s->image->guard_end - start;
@@ -101,8 +117,11 @@ static SafePoint scan_words(Scan *s, const uint64_t *words, size_t n) {
         for (size_t i = 0; i < n; i++) {
                 if (words[i] - start >= span)
                         continue;
-                if (image_is_restorer(s->image, words[i]))
-                        return SAFE_IN_HANDLER;
+                if (image_is_restorer(s->image, words[i])) {
+                        if (is_frame(s, s->at + i * sizeof(words[0])))
+                                return SAFE_IN_HANDLER;
+                        continue;
+                }
                 if (!range_of(s->image, words[i]))
                         continue;
                 hits[fill++] = words[i];
@@ -120,7 +139,7 @@ static SafePoint scan_words(Scan *s, const uint64_t *words, size_t n) {
 #define RESTORER_BYTES 9
 
 /* The code at @n addresses, in one system call. */
-static SafePoint look_for_restorer(Scan *s, struct iovec *at, size_t n) {
+static SafePoint look_for_restorer(Scan *s, struct iovec *at, const uint64_t *from, size_t n) {
         static unsigned char code[BATCH][RESTORER_BYTES];
         struct iovec local = {code, n * RESTORER_BYTES};
         ssize_t want = (ssize_t)(n * RESTORER_BYTES);
@@ -130,7 +149,7 @@ static SafePoint look_for_restorer(Scan *s, struct iovec *at, size_t n) {
         if (process_vm_readv(s->pid, &local, 1, at, n, 0) != want)
                 return SAFE_UNREADABLE;
         for (size_t i = 0; i < n; i++)
-                if (arch_is_restorer(code[i]))
+                if (arch_is_restorer(code[i]) && is_frame(s, from[i]))
                         return SAFE_IN_HANDLER;
         return SAFE_POINT;
 }
@@ -139,6 +158,7 @@ static SafePoint look_for_restorer(Scan *s, struct iovec *at, size_t n) {
  * that makes rt_sigreturn, `mov $15, %eax; syscall` in either encoding. */
 static SafePoint scan_words_for_restorer(Scan *s, const uint64_t *words, size_t n) {
         static struct iovec at[BATCH];
+        static uint64_t from[BATCH];
         size_t fill = 0;
 
         for (size_t i = 0; i < n; i++) {
@@ -146,16 +166,17 @@ static SafePoint scan_words_for_restorer(Scan *s, const uint64_t *words, size_t 
 
                 if (!m || !(m->prot & MAP_X) || words[i] + RESTORER_BYTES > m->end)
                         continue;
+                from[fill] = s->at + i * sizeof(words[0]);
                 at[fill++] = (struct iovec){(void *)(uintptr_t)words[i], RESTORER_BYTES};
                 if (fill == BATCH) {
-                        SafePoint r = look_for_restorer(s, at, fill);
+                        SafePoint r = look_for_restorer(s, at, from, fill);
 
                         if (r != SAFE_POINT)
                                 return r;
                         fill = 0;
                 }
         }
-        return look_for_restorer(s, at, fill);
+        return look_for_restorer(s, at, from, fill);
 }
 
 static uint64_t words[2048]; /* static: its pages are there already when a thread is being held */
@@ -171,6 +192,7 @@ static SafePoint scan_stack(Scan *s, uint64_t sp, uint64_t end, size_t have,
                         break;
                 if (have < want && remote_read(s->pid, at, words, want) < 0)
                         return SAFE_UNREADABLE;
+                s->at = at;
                 r = fn(s, words, want / sizeof(words[0]));
                 if (r != SAFE_POINT)
                         return r;
@@ -182,8 +204,8 @@ static SafePoint scan_stack(Scan *s, uint64_t sp, uint64_t end, size_t have,
 /* A word that looks like a return address into malloc.o need not be one: frames that are gone leave their words in
  * slots that later frames never wrote. It is left over for certain if no signal handler is active: the calls that
  * threads_rank() lets in are made by nothing that malloc.o calls, so malloc can only be below them on the stack if a
- * handler interrupted it. Fork and the dynamic loader do run foreign code (atfork handlers, constructors), so words of
- * fork always count, and of the loader those that lead there. */
+ * handler interrupted it. Fork and the dynamic loader do run foreign code (atfork handlers, constructors): of the
+ * loader, words that lead there always count. */
 static SafePoint judge_stack(Scan *s, uint64_t sp, uint64_t end, size_t have) {
         SafePoint r = scan_stack(s, sp, end, have, scan_words);
 
