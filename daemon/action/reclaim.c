@@ -47,6 +47,7 @@ static const OutcomeResult outcome_of[_PROBE_RESULT_MAX] = {
         [PROBE_E_NO_SETTING] = OUTCOME_REFUSED,
         [PROBE_E_REJECTED] = OUTCOME_REFUSED,
         [PROBE_E_NO_PYTHON] = OUTCOME_REFUSED,
+        [PROBE_E_ONE_THREAD] = OUTCOME_REFUSED,
 };
 
 static void release(ActionRun *run) {
@@ -108,7 +109,8 @@ static void on_reply(void *userdata, const ProbeReply *reply, int fd, int error)
         result = reply->result < _PROBE_RESULT_MAX ? outcome_of[reply->result] : OUTCOME_ERROR;
         r->run.outcome.stop_usec = reply->call.stop_usec; /* also of looks that ended in a refusal */
         if (reply->call.name[0])
-                snprintf(r->run.outcome.method, sizeof(r->run.outcome.method), "%s", reply->call.name);
+                snprintf(r->run.outcome.method, sizeof(r->run.outcome.method), "%.*s",
+                         (int)sizeof(r->run.outcome.method) - 1, reply->call.name);
         if (reply->result == PROBE_OK) {
                 take_trim(r, &reply->trim);
                 if (r->run.outcome.released_bytes == 0)

@@ -27,6 +27,7 @@ static const struct {
         [PROBE_E_INTERNAL] = {"internal", "a system call failed unexpectedly"},
         [PROBE_E_NO_SETTING] = {"no_setting", "its allocator has no such setting"},
         [PROBE_E_REJECTED] = {"rejected", "its allocator refused the value"},
+        [PROBE_E_ONE_THREAD] = {"one_thread", "it has one thread, and must not become a process with several"},
         [PROBE_E_NO_PYTHON] = {"no_python", "there is no Python interpreter in it that can be read"},
 };
 

@@ -10,10 +10,15 @@
 
 #include "util/smaps.h"
 
-#define PROBE_PROTO_VERSION 3
+#define PROBE_PROTO_VERSION 4
 #define PROBE_FD 3
 #define PROBE_MAGIC 0x31747250u /* "Prt1" */
 #define PROBE_DETAIL_MAX 192
+#define PROBE_NAME_MAX 48
+/* On top of a request's two time limits: what an injected call may take besides, to be put in hand and to be cleaned up
+ * after; a second later the probe answers for a worker that does not. Whoever asks waits longer. */
+#define PROBE_WORK_SLACK_MSEC   3000u
+#define PROBE_ANSWER_SLACK_MSEC 4000u
 
 typedef enum ProbeOp {
         PROBE_OP_HELLO = 1,    /* version, capabilities */
@@ -49,12 +54,16 @@ typedef enum ProbeResult {
         PROBE_E_NO_SETTING,     /* TUNE: the allocator in charge has no such setting */
         PROBE_E_REJECTED,       /* TUNE: it was called and said no; detail has its answer */
         PROBE_E_NO_PYTHON,      /* PYTHON: no interpreter there that can be read; detail says which it is */
+        PROBE_E_ONE_THREAD,     /* TUNE: would make a thread in a process that has none besides its main thread */
         _PROBE_RESULT_MAX,
 } ProbeResult;
 
 typedef enum ProbeThread { PROBE_THREAD_NONE, PROBE_THREAD_BORROWED, PROBE_THREAD_OWN } ProbeThread;
 
-enum { PROBE_FLAG_ALLOW_SECCOMP = 1 << 0 };
+enum {
+        PROBE_FLAG_ALLOW_SECCOMP = 1 << 0,
+        PROBE_FLAG_DECAY = 1 << 1, /* TRIM: of jemalloc only what has decayed by its own clock */
+};
 
 typedef enum ProbeParam {
         PROBE_PARAM_NONE,
@@ -90,8 +99,8 @@ typedef struct ProbeCall {
         int32_t tid;            /* which was borrowed */
         uint32_t n_declined;    /* stops that found no safe point and let go */
         uint32_t pad;
-        char allocator[32];     /* "glibc 2.36", "jemalloc" */
-        char name[32];          /* what was called: "malloc_trim", "mallctl_purge" ... */
+        char allocator[PROBE_NAME_MAX]; /* "glibc 2.36"; "jemalloc 5.3.0 + glibc 2.36" when it is both */
+        char name[PROBE_NAME_MAX];      /* what was called: "malloc_trim", "mallctl_purge" ...; joined likewise */
 } ProbeCall;
 
 typedef struct ProbeTrim {
@@ -102,12 +111,16 @@ typedef struct ProbeTrim {
         uint32_t pad;
 } ProbeTrim;
 
+/* What the allocator said to the new value. */
+typedef enum ProbeVerdict { PROBE_VERDICT_UNKNOWN, PROBE_VERDICT_TAKEN, PROBE_VERDICT_REFUSED } ProbeVerdict;
+
 typedef struct ProbeTune {
         ProbeCall call;
-        int64_t before, after; /* as the allocator told them */
+        int64_t before, after; /* as the allocator has them */
         uint32_t have_before, have_after;
-        uint32_t param; /* ProbeParam */
-        int32_t answer; /* of the called function: mallopt 1 = fine, mallctl 0 = fine */
+        uint32_t param;             /* ProbeParam */
+        uint32_t verdict;           /* ProbeVerdict */
+        uint32_t n_arenas, n_tuned; /* jemalloc's decays: arenas there are, and those in use, which got the value too */
 } ProbeTune;
 
 typedef struct ProbeHello {
@@ -132,9 +145,9 @@ typedef struct ProbeReply {
 } ProbeReply;
 
 _Static_assert(sizeof(ProbeRequest) == 56, "layout is the protocol: bump PROBE_PROTO_VERSION");
-_Static_assert(sizeof(ProbeCall) == 112 && sizeof(ProbeTrim) == 144 && sizeof(ProbeTune) == 144,
+_Static_assert(sizeof(ProbeCall) == 144 && sizeof(ProbeTrim) == 176 && sizeof(ProbeTune) == 184,
                "layout is the protocol: bump PROBE_PROTO_VERSION");
-_Static_assert(sizeof(SmapsRollup) <= 144 && sizeof(ProbeReply) == 24 + PROBE_DETAIL_MAX + 144,
+_Static_assert(sizeof(SmapsRollup) <= 184 && sizeof(ProbeReply) == 24 + PROBE_DETAIL_MAX + 184,
                "layout is the protocol: bump PROBE_PROTO_VERSION");
 
 const char *probe_result_name(ProbeResult r); /* "ok", "no_safe_thread", ...: stable, for JSON and metrics */

@@ -10,13 +10,13 @@ from lib import DEADLINE_S, wait_until
 
 REQUEST = struct.Struct('<IIIIiIQIIIIq')
 REPLY = struct.Struct('<6I192s')
-CALL = struct.Struct('<4QIiII32s32s')
+CALL = struct.Struct('<4QIiII48s48s')
 TRIM = struct.Struct('<3QII')
-MAGIC, VERSION = 0x31747250, 3
+MAGIC, VERSION = 0x31747250, 4
 HELLO, SMAPS, CGROUP_DIR, TRIM_OP, TUNE, PYTHON = 1, 2, 3, 4, 5, 6
 RESULTS = ['ok', 'gone', 'access', 'traced', 'zombie', 'stopped', 'foreign_abi', 'shadow_stack', 'seccomp', 'no_libc',
            'other_malloc', 'raw_threads', 'no_safe_thread', 'no_memory', 'in_flight', 'timeout', 'protocol', 'unsupported',
-           'internal', 'no_setting', 'rejected', 'no_python']
+           'internal', 'no_setting', 'rejected', 'no_python', 'one_thread']
 THREAD = [None, 'borrowed', 'own']
 SCRATCH_LOW32 = '50726000-' # what a scratch mapping's address ends in (daemon/probe/inject/scratch.h)
 

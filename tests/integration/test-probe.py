@@ -186,7 +186,7 @@ os._exit(0)
 
 def mailbox(pid, ticks, armed=0, unmapper=0, end=0, thread=0):
     """Mailbox of daemon/probe/inject/scratch.h"""
-    return struct.pack('<5Q4QQ', 0x32617263536c7050, pid, ticks, armed, unmapper, 0, 0, end, end, thread)
+    return struct.pack('<5Q4QQ', 0x33617263536c7050, pid, ticks, armed, unmapper, 0, 0, end, end, thread)
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@
 
 #include "util/cleanup.h"
 
-#define ARCH_CALLS_MAX 8
+#define ARCH_CALLS_MAX 32
 #define ARCH_XSTATE_MAX (16u * 1024)                                   /* AMX makes it 11,008 */
 #define ARCH_CHAIN_MAX (ARCH_XSTATE_MAX + (ARCH_CALLS_MAX + 1) * 512u) /* bytes that chain_build() may need */
 #define ARCH_RED_ZONE   128 /* System V ABI 3.2.2: below the stack pointer, in use */

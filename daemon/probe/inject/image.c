@@ -313,6 +313,7 @@ static void read_symbols(LibcSymbols *sym, const ElfFile *f) {
                 {"munmap", &sym->munmap},
                 {"clock_gettime", &sym->clock_gettime},
                 {"swab", &sym->swab},
+                {"lsearch", &sym->lsearch},
                 {"__errno_location", &sym->errno_location},
                 {"__libc_single_threaded", &sym->single_threaded},
                 {"pthread_create", &sym->pthread_create},
@@ -444,6 +445,7 @@ const char *allocator_call_name(AllocatorKind k) {
                 [ALLOCATOR_GLIBC] = "malloc_trim",
                 [ALLOCATOR_JEMALLOC] = "mallctl_purge",
                 [ALLOCATOR_GPERFTOOLS] = "ReleaseFreeMemory",
+                [ALLOCATOR_TCMALLOC] = "ReleaseMemoryToSystem",
                 [ALLOCATOR_MIMALLOC] = "mi_collect",
         };
         return (unsigned)k < ELEMENTSOF(names) ? names[k] : "invalid";

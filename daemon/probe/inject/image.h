@@ -52,6 +52,7 @@ typedef struct TextRange {
 typedef struct LibcSymbols {
         uint64_t malloc_trim, mmap, munmap, clock_gettime, swab;
         uint64_t pthread_create, pthread_attr_init, pthread_attr_setdetachstate, pthread_attr_setstack;
+        uint64_t lsearch;          /* tells of a function whether it returned 0: session_truth() */
         uint64_t errno_location;   /* __errno_location */
         uint64_t single_threaded;  /* __libc_single_threaded (glibc 2.32), a byte */
         uint64_t sigreturn;        /* libc's restorer: mov $15, %rax; syscall */

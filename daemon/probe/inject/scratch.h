@@ -13,33 +13,37 @@
 #include "probe/inject/maps.h"
 #include "util/cleanup.h"
 
-#define SCRATCH_MAGIC 0x32617263536c7050ULL /* "PplScra2" */
+#define SCRATCH_MAGIC 0x33617263536c7050ULL /* "PplScra3" */
 
 /* struct pthread.tid: 704 bytes of TCB header and a list head come before it (nptl/descr.h), the same from 2.17
  * to 2.42. Of a borrowed thread it is checked. */
 #define PTHREAD_TID_OFFSET 720
 /* An odd size at an address with these low bits is ours, also before anything was written there: a probe that dies
  * right after the mapping was made leaves one that the next run knows. */
-#define SCRATCH_SIZE (203 * 4096ULL)
+#define SCRATCH_SIZE  (203 * 4096ULL)
 #define SCRATCH_LOW32 0x50726000u
 
-/* Layout: mailbox page | stack of a thread of its own | stack and frames of the borrowed thread, at the end. */
-#define SCRATCH_THREAD_STACK_OFFSET 4096ULL
-#define SCRATCH_THREAD_STACK_SIZE (512ULL * 1024) /* glibc takes static TLS from it */
-#define SCRATCH_CHAIN_TOP SCRATCH_SIZE
+/* Layout: mailbox page | arguments and results | stack of a thread of its own | stack and frames of the borrowed
+ * thread, from the end down (280 KiB; where there is no thread of its own, that one's stack as well). */
+#define SCRATCH_DATA_OFFSET         4096ULL
+#define SCRATCH_DATA_SIZE           (16ULL * 1024)
+#define SCRATCH_THREAD_STACK_OFFSET (SCRATCH_DATA_OFFSET + SCRATCH_DATA_SIZE)
+#define SCRATCH_THREAD_STACK_SIZE   (512ULL * 1024) /* glibc takes static TLS from it */
+#define SCRATCH_CHAIN_TOP           SCRATCH_SIZE
+
+#define SCRATCH_TRUTHS 4
 
 typedef struct Mailbox {
         uint64_t magic;
         uint64_t pid, start_ticks; /* whose: a child that was forked meanwhile has a copy in which nothing runs */
-        uint64_t armed; /* the borrowed thread, from before the switch until the call is known to be over; else 0 */
-        uint64_t unmapper;    /* the thread that was, or is about to be, told to unmap this; else 0 */
-        uint64_t begin[2];    /* struct timespec, by the first clock_gettime of the chain */
-        uint64_t end[2];      /* by the last: nonzero = the borrowed thread is through */
-        uint64_t thread;      /* pthread_t of the thread of its own; 0 = none (yet) */
-        uint64_t attr[16];    /* pthread_attr_t: 56 bytes on x86_64, room for more */
-        uint16_t errno_swapped[2]; /* errno as it was, bytes swapped pairwise: swab() puts it back */
-        uint32_t pad;
-        char text[32]; /* an argument of the call */
+        uint64_t armed;    /* the borrowed thread, from before the switch until the call is known to be over; else 0 */
+        uint64_t unmapper; /* the thread that was, or is about to be, told to unmap this; else 0 */
+        uint64_t begin[2]; /* struct timespec, by the first clock_gettime of the chain */
+        uint64_t end[2];   /* by the last: nonzero = the borrowed thread is through */
+        uint64_t thread;   /* pthread_t of the thread of its own; 0 = none (yet) */
+        uint64_t attr[16]; /* pthread_attr_t: 56 bytes on x86_64, room for more */
+        uint64_t claim; /* a number that whoever uses this memory drew: another one has taken it over if it differs */
+        uint64_t truth[SCRATCH_TRUTHS]; /* 1 = the called function returned 0; 2 = it did not (session_truth()) */
 } Mailbox;
 
 _Static_assert(sizeof(Mailbox) <= 4096, "one page");
