@@ -34,6 +34,7 @@ typedef struct Command {
 
 extern const Command command_check;
 extern const Command command_help;
+extern const Command command_inspect;
 extern const Command command_reclaim;
 extern const Command command_status;
 extern const Command command_watch;

@@ -12,6 +12,7 @@ REQUEST = struct.Struct('<IIIIiIQIIIIq')
 REPLY = struct.Struct('<6I192s')
 CALL = struct.Struct('<4QIiII48s48s')
 TRIM = struct.Struct('<3QII')
+BODY_BYTES = 184 # what follows REPLY, whatever the operation
 MAGIC, VERSION = 0x31747250, 4
 HELLO, SMAPS, CGROUP_DIR, TRIM_OP, TUNE, PYTHON = 1, 2, 3, 4, 5, 6
 RESULTS = ['ok', 'gone', 'access', 'traced', 'zombie', 'stopped', 'foreign_abi', 'shadow_stack', 'seccomp', 'no_libc',
