@@ -275,12 +275,26 @@ def test_chroot():
 
 
 def test_static():
-    """a static binary has no libc to be found"""
+    """a static program: its own symbols tell what a call needs; without them it is refused"""
     if not os.path.exists(MKLEAK_STATIC):
         raise Skip('no static libc: mkleak-static was not built')
-    with Target(MKLEAK_STATIC, 'steady') as t:
-        trim(t, 'no_libc')
-        undisturbed(t)
+    for name in ('fragment', 'fragment-threads'):
+        with Target(MKLEAK_STATIC, name, 'size_mib=64') as t:
+            r = trim(t)
+            # it has no pthread_attr_setdetachstate(), which it does not use, and so no thread is made
+            assert r['thread'] == 'borrowed' and r['before'] - r['after'] > 40 * MIB, r
+            assert not t.scratch_maps()
+            undisturbed(t)
+    for name in ('epoll-eintr', 'fpu', 'errno-keeper', 'mask-keeper', 'allocator-hot', 'fork-hot'):
+        with Target(MKLEAK_STATIC, name) as t:
+            for _ in range(5):
+                trim(t)
+            undisturbed(t, wakes=not name.endswith('-hot'))
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(['strip', '-o', folder + '/stripped', MKLEAK_STATIC], check=True)
+        with Target(folder + '/stripped', 'steady') as t:
+            assert 'stripped' in trim(t, 'no_libc')['detail']
+            undisturbed(t)
 
 
 LIBRARIES = '/usr/lib/x86_64-linux-gnu/'

@@ -188,15 +188,21 @@ int dynsym_open(Memory *mem, uint64_t addr, Dynsym *ret) {
 
 /* ---- finding */
 
-/* What a table's entry tells, if it is a definition. Return: is it? */
-static bool is_definition(const Dynsym *d, const Elf64_Sym *s, uint32_t index, Symbol *ret) {
-        unsigned type = ELF64_ST_TYPE(s->st_info);
+bool symbol_of(const Dynsym *d, const void *e, uint32_t index, Symbol *ret) {
+        const Elf64_Sym *s = e;
+        unsigned type = ELF64_ST_TYPE(s->st_info), visibility = ELF64_ST_VISIBILITY(s->st_other);
 
-        if (s->st_shndx == SHN_UNDEF || s->st_value == 0 || s->st_name >= d->strings_bytes ||
+        if (s->st_shndx == SHN_UNDEF || s->st_value == 0 ||
             (type != STT_FUNC && type != STT_OBJECT && type != STT_GNU_IFUNC) || !in_span(d, d->base + s->st_value, 1))
                 return false;
-        *ret = (Symbol){d->base + s->st_value, s->st_size, index, (unsigned char)type,
-                        (unsigned char)ELF64_ST_BIND(s->st_info)};
+        *ret = (Symbol){
+                .address = d->base + s->st_value,
+                .size = s->st_size,
+                .index = index,
+                .type = (unsigned char)type,
+                .bind = (unsigned char)ELF64_ST_BIND(s->st_info),
+                .hidden = visibility == STV_HIDDEN || visibility == STV_INTERNAL,
+        };
         return true;
 }
 
@@ -209,7 +215,7 @@ static int matches(const Dynsym *d, uint32_t index, const char *name, size_t len
 
         if (r < 0)
                 return r;
-        if (!is_definition(d, &s, index, ret) || len >= d->strings_bytes - s.st_name)
+        if (!symbol_of(d, &s, index, ret) || s.st_name >= d->strings_bytes || len >= d->strings_bytes - s.st_name)
                 return 0;
         r = memory_read(d->mem, d->strtab + s.st_name, has, len + 1);
         return r < 0 ? r : memcmp(has, name, len + 1) == 0;
@@ -393,8 +399,9 @@ int dynsym_each(const Dynsym *d, SymbolFn fn, void *userdata) {
                 r = memory_read(d->mem, at, window, n * sizeof(window[0]));
                 for (uint32_t k = 0; r == 0 && k < n; k++) {
                         Symbol s;
-                        const char *name =
-                                is_definition(d, &window[k], i + k, &s) ? names_get(&names, window[k].st_name) : NULL;
+                        const char *name = symbol_of(d, &window[k], i + k, &s) && window[k].st_name < d->strings_bytes
+                                                   ? names_get(&names, window[k].st_name)
+                                                   : NULL;
 
                         if (name)
                                 r = fn(userdata, &s, name);

@@ -55,6 +55,7 @@ typedef struct Symbol {
         uint32_t index;     /* in its table */
         unsigned char type; /* STT_*; the address of an STT_GNU_IFUNC is its resolver's: never call that */
         unsigned char bind; /* STB_* */
+        bool hidden;        /* not meant for other objects: STV_HIDDEN or STV_INTERNAL */
 } Symbol;
 
 /**
@@ -71,6 +72,10 @@ int dynsym_find(const Dynsym *d, const char *name, Symbol *ret, size_t max) _mus
 
 /* dynsym_address() - of the function or object @name. Return: 0 when there is none, or it is an IFUNC. */
 uint64_t dynsym_address(const Dynsym *d, const char *name);
+
+/* symbol_of() - what an entry @e (Elf64_Sym) of a symbol table tells. Return: is it the definition of a function, an
+ * object or an IFUNC in this object? */
+bool symbol_of(const Dynsym *d, const void *e, uint32_t index, Symbol *ret);
 
 /* Called for each definition. @name: valid during the call. Return: 0 to go on, else dynsym_each() ends with it. */
 typedef int (*SymbolFn)(void *userdata, const Symbol *s, const char *name);

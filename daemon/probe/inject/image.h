@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What must be known of the target's C library before anything is called in it: where its functions are and which
- * stretches of its code a thread must not be in the middle of. Read with libelf from the target's own file, through its
- * own root directory, and only if that file's build ID is the one in the target's memory.
+ * stretches of its code a thread must not be in the middle of. Read from the target's memory, so that it does not
+ * matter what became of the files; only what is in no process' memory (the symbols of static programs, and of
+ * allocators linked into a program) is read from the program's file, if that still is the one in memory.
  */
 #pragma once
 
@@ -13,7 +14,7 @@
 #include "probe/inject/maps.h"
 #include "probe/proto.h"
 
-#define IMAGE_RANGES_MAX 16
+#define IMAGE_RANGES_MAX 24
 
 typedef enum RangeKind {
         RANGE_GUARDED, /* posix_spawn, an allocator that waits by calls we let in: a word in it declines */
@@ -74,6 +75,9 @@ typedef struct Image {
         /* the stack protector's, drawn by each execve() and in every thread's descriptor; 0 = not known */
         uint64_t canary;
 } Image;
+
+/* image_add_range() - Return: false when there is no room. */
+bool image_add_range(Image *im, uint64_t start, uint64_t end, RangeKind kind) _must_check_;
 
 /**
  * image_read() - find glibc in @maps and read what is needed

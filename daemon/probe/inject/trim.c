@@ -39,8 +39,14 @@ static bool is_decay(const Session *s) {
         return s->req->flags & PROBE_FLAG_DECAY;
 }
 
+/* A static program has only those functions that it uses itself. */
+static bool can_make_threads(const LibcSymbols *sym) {
+        return sym->pthread_create && sym->pthread_attr_init && sym->pthread_attr_setdetachstate &&
+               sym->pthread_attr_setstack;
+}
+
 static bool is_for_own_thread(const Session *s, const Allocator *a) {
-        return purges[a->kind].own_thread && s->threaded;
+        return purges[a->kind].own_thread && s->threaded && can_make_threads(&s->b.image.sym);
 }
 
 static uint64_t rss_now(const Session *s) {
@@ -95,24 +101,6 @@ static ProbeResult choose(Session *s, void *userdata) {
         }
         session_say(s, "its malloc is %s's, and a decay is jemalloc's", im->allocators[0].name);
         return PROBE_E_NO_SETTING;
-}
-
-static bool can_make_threads(const LibcSymbols *sym) {
-        return sym->pthread_create && sym->pthread_attr_init && sym->pthread_attr_setdetachstate &&
-               sym->pthread_attr_setstack;
-}
-
-static ProbeResult judge(Session *s, void *userdata) {
-        const Image *im = &s->b.image;
-        const Trim *t = userdata;
-        ProbeResult p = choose(s, userdata);
-
-        for (unsigned i = 0; i < im->n_allocators && p == PROBE_OK; i++)
-                if (t->todo[i] && is_for_own_thread(s, &im->allocators[i]) && !can_make_threads(&im->sym)) {
-                        session_say(s, "its pthread functions were not found");
-                        p = PROBE_E_NO_LIBC;
-                }
-        return p;
 }
 
 static void add_jemalloc(Session *s, Trim *t, unsigned i, const char *arena) {
@@ -201,7 +189,7 @@ static ProbeResult act(Session *s, void *userdata) {
 }
 
 void trim_run(const ProbeRequest *req, ProbeReply *reply) {
-        static const SessionWork work = {judge, act};
+        static const SessionWork work = {choose, act};
         static Trim t;
 
         t = (Trim){0};
