@@ -9,7 +9,7 @@
 #
 #   cmd:NAME   a program in PATH or in a system directory     pc:NAME   a pkg-config module
 #   so:NAME    a shared library that the loader knows         py:NAME   a module of /usr/bin/python3
-#   hdr:NAME   a header below /usr/include
+#   hdr:NAME   a header below /usr/include            file:GLOB a file that is in no such directory
 #
 # libcurl and libmicrohttpd are opened at run time; their -dev packages bring the libraries too.
 
@@ -46,6 +46,23 @@ PLATEAU_TEST_DEPS=(
         '?so:libmimalloc.so=libmimalloc2.0,libmimalloc3,libmimalloc-dev'
 )
 
+# tests/run --programs: what tests/programs calls into. Packages of services would run theirs from the next boot on, so
+# nobody gets them unasked; compilers (Go, Rust) are used where they are.
+PLATEAU_PROGRAM_DEPS=(
+        '?cmd:redis-server=redis-server'
+        '?cmd:nginx=nginx-light,nginx'
+        '?file:/usr/lib/postgresql/*/bin/postgres=postgresql'
+        '?cmd:mariadbd=mariadb-server-core,mariadb-server-core-10.6'
+        '?cmd:memcached=memcached'
+        '?cmd:mosquitto=mosquitto'
+        '?file:/usr/sbin/php-fpm[0-9]*=php-fpm'
+        '?cmd:node=nodejs'
+        '?cmd:javac=default-jdk-headless'
+        '?cmd:ruby=ruby'
+        '?cmd:perl=perl'
+        '?cmd:pypy3=pypy3'
+)
+
 # deploy/demo: the build's, and these.
 PLATEAU_DEMO_DEPS=(
         cmd:python3=python3
@@ -71,6 +88,7 @@ packages_has() {
         pc) command -v pkg-config >/dev/null && pkg-config --exists "$name" ;;
         py) [ -x /usr/bin/python3 ] && /usr/bin/python3 -c "import $name" 2>/dev/null ;;
         hdr) [ -e "/usr/include/$name" ] ;;
+        file) compgen -G "$name" >/dev/null ;;
         so) packages_library "$name" >/dev/null ;;
         *) return 2 ;;
         esac
