@@ -16,7 +16,7 @@ typedef struct ProbeClient ProbeClient;
 /**
  * ProbeReplyFn - one call per accepted request, from the event loop
  * @r:   the reply; NULL when the probe died or the client was freed (@error: negative errno)
- * @fd:  PROBE_OP_CGROUP_DIR's descriptor or -1. Owner: the callee
+ * @fd:  what PROBE_OP_CGROUP_DIR or _PLACE opened, or -1. Owner: the callee
  */
 typedef void (*ProbeReplyFn)(void *userdata, const ProbeReply *r, int fd, int error);
 

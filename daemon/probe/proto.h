@@ -27,6 +27,7 @@ typedef enum ProbeOp {
         PROBE_OP_TRIM,         /* the injected purge of the allocator in charge */
         PROBE_OP_TUNE,         /* one setting of the allocator changed, by an injected call */
         PROBE_OP_PYTHON,       /* the objects of a CPython counted; the table is a memfd (probe/python/census.h) */
+        PROBE_OP_PLACE,        /* a descriptor of a ProbePlace of a process of our own user, passed likewise */
         _PROBE_OP_MAX,
 } ProbeOp;
 
@@ -76,6 +77,14 @@ typedef enum ProbeParam {
         _PROBE_PARAM_MAX,
 } ProbeParam;
 
+/* What of /proc/PID takes ptrace-read access to open, and then none to use. */
+typedef enum ProbePlace {
+        PROBE_PLACE_MAPS, /* for reading */
+        PROBE_PLACE_ROOT, /* O_PATH, a directory */
+        PROBE_PLACE_CWD,  /* likewise */
+        _PROBE_PLACE_MAX,
+} ProbePlace;
+
 typedef struct ProbeRequest {
         uint32_t magic, version;
         uint32_t op, seq;
@@ -84,7 +93,7 @@ typedef struct ProbeRequest {
         uint64_t start_ticks;         /* identity: must equal field 22 of /proc/PID/stat */
         uint32_t find_timeout_msec;   /* of a call: to find a safe thread */
         uint32_t finish_timeout_msec; /* of a call: for the call itself */
-        uint32_t param;               /* TUNE: ProbeParam; PYTHON: PythonMode */
+        uint32_t param;               /* TUNE: ProbeParam; PYTHON: PythonMode; PLACE: ProbePlace */
         uint32_t budget_msec;         /* PYTHON: how long to read; 0 = as the probe thinks right */
         int64_t value;                /* TUNE: what to set */
 } ProbeRequest;

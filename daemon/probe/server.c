@@ -174,6 +174,36 @@ static void handle_cgroup_dir(const ProbeRequest *req, Answer *a) {
         }
 }
 
+/* A JVM is asked by the daemon, which knocks at files of the target. Where the target has capabilities, as root in a
+ * container has, the daemon without any may not even see them, although it is the same user. Same user it must be: then
+ * what it can do there is what that user can do. */
+static void handle_place(const ProbeRequest *req, Answer *a) {
+        static const struct {
+                const char *name;
+                int flags;
+        } places[_PROBE_PLACE_MAX] = {
+                [PROBE_PLACE_MAPS] = {"maps", O_RDONLY},
+                [PROBE_PLACE_ROOT] = {"root", O_PATH | O_DIRECTORY},
+                [PROBE_PLACE_CWD] = {"cwd", O_PATH | O_DIRECTORY},
+        };
+        _cleanup_fd_ int fd = open_process(req);
+        Facts f;
+        int r = fd < 0 ? fd : facts_read(fd, &f);
+
+        if (r >= 0 && req->param >= _PROBE_PLACE_MAX)
+                r = -EINVAL;
+        if (r >= 0 && (f.uid != geteuid() || f.euid != geteuid()))
+                r = -EPERM;
+        if (r >= 0) {
+                a->fd = openat(fd, places[req->param].name, places[req->param].flags | O_CLOEXEC);
+                r = a->fd < 0 ? -errno : 0;
+        }
+        if (r < 0) {
+                set_result(a, r);
+                explain(fd, a);
+        }
+}
+
 static int send_answer(int sock, const Answer *a) {
         struct iovec iov = {(void *)(uintptr_t)&a->reply, sizeof(a->reply)};
         union {
@@ -247,6 +277,7 @@ static void (*const handlers[_PROBE_OP_MAX])(const ProbeRequest *, Answer *) = {
         [PROBE_OP_SMAPS_ROLLUP] = handle_smaps,
         [PROBE_OP_CGROUP_DIR] = handle_cgroup_dir,
         [PROBE_OP_TRIM] = handle_trim,
+        [PROBE_OP_PLACE] = handle_place,
 };
 
 static bool is_valid(const ProbeRequest *req, ssize_t n) {

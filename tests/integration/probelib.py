@@ -14,7 +14,7 @@ CALL = struct.Struct('<4QIiII48s48s')
 TRIM = struct.Struct('<3QII')
 BODY_BYTES = 184 # what follows REPLY, whatever the operation
 MAGIC, VERSION = 0x31747250, 4
-HELLO, SMAPS, CGROUP_DIR, TRIM_OP, TUNE, PYTHON = 1, 2, 3, 4, 5, 6
+HELLO, SMAPS, CGROUP_DIR, TRIM_OP, TUNE, PYTHON, PLACE = 1, 2, 3, 4, 5, 6, 7
 RESULTS = ['ok', 'gone', 'access', 'traced', 'zombie', 'stopped', 'foreign_abi', 'shadow_stack', 'seccomp', 'no_libc',
            'other_malloc', 'raw_threads', 'no_safe_thread', 'no_memory', 'in_flight', 'timeout', 'protocol', 'unsupported',
            'internal', 'no_setting', 'rejected', 'no_python', 'one_thread']

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """malloc_trim called in live processes: what it gives, what the target notices (nothing), who may die (anybody)."""
 import contextlib
+import fcntl
 import os
 import random
 import re
 import resource
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -14,7 +16,7 @@ import tempfile
 import threading
 
 from lib import Skip, run_tests, wait_until
-from probelib import CGROUP_DIR, HELLO, SMAPS, TRIM_OP, Probe, Target, let_pass, start_ticks, wait_for_no_children
+from probelib import CGROUP_DIR, HELLO, PLACE, SMAPS, TRIM_OP, Probe, Target, let_pass, start_ticks, wait_for_no_children
 
 PROBE, MKLEAK, MKLEAK_STATIC, CONSTRUCTOR = sys.argv[1:5]
 INJECTOR = sys.argv[5:] != ['none'] # built for this processor?
@@ -418,6 +420,30 @@ def test_reads():
         assert probe.receive()['result'] == 'ok'
 
 
+def test_places():
+    """descriptors of maps, root and working directory, of processes of the probe's own user alone"""
+    with Target(MKLEAK, 'steady') as t, Probe(PROBE) as probe:
+        for param, name in enumerate(('maps', 'root', 'cwd')):
+            probe.send(PLACE, t.pid, param=param)
+            _, fds, _, _ = socket.recv_fds(probe.socket, 4096, 4)
+            assert len(fds) == 1
+            assert os.readlink(f'/proc/self/fd/{fds[0]}') == (f'/proc/{t.pid}/maps' if name == 'maps' else os.readlink(
+                f'/proc/{t.pid}/{name}'))
+            assert name == 'maps' or fcntl.fcntl(fds[0], fcntl.F_GETFL) & os.O_PATH
+            os.close(fds[0])
+        for param in (3, 1 << 31):
+            probe.send(PLACE, t.pid, param=param)
+            assert probe.receive()['result'] == 'internal'
+        probe.send(PLACE, t.pid, ticks=start_ticks(t.pid) + 1)
+        assert probe.receive()['result'] == 'gone'
+    if os.geteuid() != 0:
+        return
+    with Target(MKLEAK, 'steady', user=65534, group=65534, extra_groups=[]) as t, Probe(PROBE) as probe:
+        for param in range(3):
+            probe.send(PLACE, t.pid, param=param)
+            assert probe.receive()['result'] == 'access'
+
+
 def test_garbage_is_refused():
     """messages of another size, version or number are answered by a protocol error"""
     with Probe(PROBE) as probe:
@@ -448,9 +474,9 @@ def test_unsupported():
 
 if __name__ == '__main__':
     if not INJECTOR:
-        run_tests([test_unsupported, test_reads, test_garbage_is_refused, test_privileges])
+        run_tests([test_unsupported, test_reads, test_places, test_garbage_is_refused, test_privileges])
     run_tests([test_single_threaded, test_multi_threaded, test_nothing_is_noticed, test_allocating_and_forking,
                test_no_safe_thread, test_no_memory, test_odd_stacks, test_ignored_signals, test_execve_meanwhile,
                test_seccomp_of_one_thread, test_left_overs, test_inside_the_loader, test_refusals, test_chroot, test_static,
                test_other_allocators, test_mimalloc, test_seccomp, test_killed_at_any_instant, test_target_killed,
-               test_one_call_at_a_time, test_reads, test_garbage_is_refused, test_privileges])
+               test_one_call_at_a_time, test_reads, test_places, test_garbage_is_refused, test_privileges])
