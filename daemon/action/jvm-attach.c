@@ -80,6 +80,8 @@ static bool is_parent_gone(const Attach *a) {
 
 static void say(Attach *a) {
         a->reply.total_usec = now_mono_usec() - a->begin_usec;
+        if (a->reply.result != JVM_BEGUN && a->reply.result != JVM_TIMEOUT)
+                a->lock_fd = fd_close(a->lock_fd); /* before anybody hears of it: the probe's call may be next */
         (void)send(a->channel, &a->reply, sizeof(a->reply), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
@@ -97,7 +99,11 @@ static int hold_target(Attach *a) {
 
 /* The state, and what other libraries it has. Nothing is done yet. */
 static int judge(Attach *a) {
-        if (jvm_look_maps(a->dir_fd, &a->look) < 0 || !a->look.has_libjvm)
+        int maps_fd = a->q->places ? a->q->places[PROBE_PLACE_MAPS] : rootfs_open(a->dir_fd, "maps");
+
+        if (maps_fd == -EACCES || maps_fd == -EPERM)
+                return end(a, JVM_NO_ACCESS, "%s", "");
+        if (maps_fd < 0 || jvm_look_maps(maps_fd, &a->look) < 0 || !a->look.has_libjvm)
                 return end(a, JVM_NOT_ONE, "%s", "");
         if (jvm_look_facts(a->dir_fd, &a->facts) < 0)
                 return end(a, JVM_NOT_ONE, "its status cannot be read");
@@ -116,6 +122,11 @@ static int judge(Attach *a) {
 
 /* All that needs ptrace-read access, which may be lost with our user. */
 static int open_places(Attach *a) {
+        if (a->q->places) {
+                a->root_fd = a->q->places[PROBE_PLACE_ROOT];
+                a->cwd_fd = a->q->places[PROBE_PLACE_CWD];
+                return 0;
+        }
         a->root_fd = openat(a->dir_fd, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (a->root_fd < 0)
                 return cannot(a, "its root directory cannot be opened: %s", strerrordesc_np(errno));
@@ -139,35 +150,20 @@ static int become_target(Attach *a) {
 
 /* ---- one call at a time ---- */
 
-/* Somebody of root or of the target's user holds it: not just anybody who took the name. */
-static bool is_held(const struct sockaddr_un *name, socklen_t len, uid_t uid) {
-        _cleanup_fd_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        struct ucred cred;
-        socklen_t size = sizeof(cred);
-
-        if (fd < 0 || connect(fd, (const struct sockaddr *)name, len) < 0)
-                return fd >= 0 && errno == EAGAIN; /* its backlog is full: several have asked */
-        return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) == 0 && (cred.uid == 0 || cred.uid == uid);
-}
-
-/* An abstract socket goes with the last process that has it, however that ends. */
+/* The same name that an injected call holds (probe/inject/borrow.c), so that the two exclude each other. An abstract
+ * socket goes with the last process that has it, however that ends. */
 static int lock(Attach *a) {
         struct sockaddr_un name = {.sun_family = AF_UNIX};
-        struct stat ns = {0};
-        socklen_t len;
+        int n = snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "plateau-call-%d-%llu", (int)a->q->pid,
+                         (unsigned long long)a->q->start_ticks);
 
-        (void)fstatat(a->dir_fd, "ns/pid", &ns, 0); /* so that the name is the same from every PID namespace */
-        len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
-                          (size_t)snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "plateau-jvm-%llu-%d-%llu",
-                                           (unsigned long long)ns.st_ino, (int)a->facts.ns_pid,
-                                           (unsigned long long)a->q->start_ticks));
-        a->lock_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-        /* without a name to hold there is no reason to leave the target alone */
-        if (a->lock_fd < 0 || (bind(a->lock_fd, (const struct sockaddr *)&name, len) < 0 && errno != EADDRINUSE))
-                return 0;
-        if (listen(a->lock_fd, 1) < 0 && is_held(&name, len, a->facts.euid)) /* not bound: EINVAL */
-                return end(a, JVM_IN_FLIGHT, "an earlier call has not been answered yet");
-        return 0;
+        a->lock_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        if (a->lock_fd >= 0 &&
+            bind(a->lock_fd, (const struct sockaddr *)&name,
+                 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)) < 0 &&
+            errno == EADDRINUSE)
+                return end(a, JVM_IN_FLIGHT, "an earlier call has not finished yet");
+        return 0; /* without abstract sockets there is no reason to leave the target alone */
 }
 
 /* ---- the socket ---- */

@@ -102,17 +102,14 @@ static size_t take_lines(JvmLook *look, char *buf, size_t n, bool *skip) {
         return n;
 }
 
-int jvm_look_maps(int proc_pid_fd, JvmLook *ret) {
-        _cleanup_fd_ int fd = rootfs_open(proc_pid_fd, "maps");
+int jvm_look_maps(int maps_fd, JvmLook *ret) {
         char buf[MAPS_LINE_MAX];
         JvmLook look = {0};
         size_t have = 0, total = 0;
         bool skip = false;
         ssize_t n;
 
-        if (fd < 0)
-                return fd;
-        while ((n = read(fd, buf + have, sizeof(buf) - have)) > 0) {
+        while ((n = read(maps_fd, buf + have, sizeof(buf) - have)) > 0) {
                 total += (size_t)n;
                 if (total > MAPS_BYTES_MAX)
                         return -E2BIG;

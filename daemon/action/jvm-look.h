@@ -28,8 +28,9 @@ typedef struct JvmLook {
 
 /* jvm_look_line() - add what one line of maps says, of @n bytes without its newline. Pure. */
 void jvm_look_line(JvmLook *look, const char *line, size_t n);
-/* jvm_look_maps() - all lines. Return: 0; -E2BIG; -EACCES; other negative errno. @ret untouched on failure. */
-int jvm_look_maps(int proc_pid_fd, JvmLook *ret) _must_check_;
+/* jvm_look_maps() - all lines of an open maps file, read from where it stands. Return: 0; -E2BIG; other negative
+ * errno. @ret untouched on failure. */
+int jvm_look_maps(int maps_fd, JvmLook *ret) _must_check_;
 
 /* What its status says. */
 typedef struct JvmFacts {

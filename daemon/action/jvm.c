@@ -11,15 +11,35 @@
 #include <sys/wait.h>
 
 #include "action/jvm-attach.h"
+#include "action/spawn.h"
 #include "util/clock.h"
 
 #define CHANNEL_FD       3
+#define PLACES_FD        4                  /* and the next ones */
 #define CHILD_SLACK_USEC (2 * USEC_PER_SEC) /* what it needs beside its two times, on a machine short of memory */
+
+/* In the child: they may have got any number, also those; out of the way with them first. */
+static bool place_descriptors(JvmRequest *q, int channel, int places[static _PROBE_PLACE_MAX]) {
+        enum { AWAY = PLACES_FD + _PROBE_PLACE_MAX };
+
+        channel = fcntl(channel, F_DUPFD, AWAY);
+        for (int i = 0; q->places && i < _PROBE_PLACE_MAX; i++)
+                places[i] = fcntl(q->places[i], F_DUPFD, AWAY);
+        if (dup2(channel, CHANNEL_FD) < 0)
+                return false;
+        for (int i = 0; q->places && i < _PROBE_PLACE_MAX; i++)
+                if ((places[i] = dup2(places[i], PLACES_FD + i)) < 0)
+                        return false;
+        if (q->places)
+                q->places = places;
+        return true;
+}
 
 /* In the child. It may outlive us: nothing of ours stays open, not the loop's, not a pipe that somebody reads to its
  * end, and no signal is blocked, ignored or handled by our code. */
 _Noreturn static void run_child(const JvmRequest *q, int channel) {
-        int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+        int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC), places[_PROBE_PLACE_MAX];
+        JvmRequest own = *q;
         sigset_t none;
 
         setpgid(0, 0); /* Ctrl-C is for the command; we see its end and tidy up */
@@ -30,11 +50,10 @@ _Noreturn static void run_child(const JvmRequest *q, int channel) {
         prctl(PR_SET_NAME, "plateau-attach");
         for (int fd = 0; null_fd >= 0 && fd < CHANNEL_FD; fd++)
                 dup2(null_fd, fd);
-        if (channel != CHANNEL_FD && dup2(channel, CHANNEL_FD) < 0)
+        if (!place_descriptors(&own, channel, places))
                 _exit(1);
-        if (close_range(CHANNEL_FD + 1, ~0U, 0) < 0) /* Linux 5.9; without it they stay open for the moment we live */
-                errno = 0;
-        jvm_attach_run(q, CHANNEL_FD);
+        spawn_close_from(PLACES_FD + _PROBE_PLACE_MAX);
+        jvm_attach_run(&own, CHANNEL_FD);
         _exit(0);
 }
 

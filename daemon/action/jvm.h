@@ -17,6 +17,7 @@
 #define JVM_WHY_MAX   128
 
 typedef struct JvmRequest {
+        const int *places; /* one descriptor for each ProbePlace, from the probe; NULL = to be opened by ourselves */
         pid_t pid;
         uint64_t start_ticks; /* identity: field 22 of /proc/PID/stat */
         uint64_t attach_usec; /* to be accepted by the JVM */
@@ -24,7 +25,8 @@ typedef struct JvmRequest {
 } JvmRequest;
 
 typedef enum JvmResult {
-        JVM_NOT_ONE, /* no JVM that is known here, or no access to look */
+        JVM_NOT_ONE,   /* no JVM that is known here, or it has ended */
+        JVM_NO_ACCESS, /* not told, because its maps may not be read: with places it could be */
         JVM_CANNOT,  /* a JVM, but not this way; @why says why. No call was begun */
         JVM_BEGUN,   /* not the end yet: the request is being sent */
         JVM_DONE,
@@ -70,5 +72,5 @@ void jvm_done(JvmCall *c);
 void jvm_call(const JvmRequest *q, JvmReply *ret);
 
 /* jvm_to_probe() - the same as an answer of the probe to PROBE_OP_TRIM. Return: false: it is none, the probe has to be
- * asked (JVM_NOT_ONE, JVM_CANNOT); then @ret is untouched. */
+ * asked (JVM_NOT_ONE, JVM_NO_ACCESS, JVM_CANNOT); then @ret is untouched. */
 bool jvm_to_probe(const JvmReply *r, ProbeReply *ret);

@@ -18,9 +18,12 @@ typedef struct ReclaimRun {
         ProbeClient *probe;
         ProbeRequest request;
         sd_event_source *retry, *deadline;
-        JvmEvent *jvm;                /* a JVM is being asked; the probe is not yet */
+        JvmEvent *jvm;               /* a JVM is being asked; the probe is not yet */
+        int place[_PROBE_PLACE_MAX]; /* what the probe opened for that. Owner: the run */
+        unsigned n_places;
         char attach_refusal[JVM_WHY_MAX]; /* why it could not; "" otherwise */
-        uint64_t ask_usec;            /* when the probe was first asked */
+        int (*ask)(struct ReclaimRun *r); /* what the probe is asked now, and since when */
+        uint64_t ask_usec;
 } ReclaimRun;
 
 /* What a refusal of the probe is to the ladder. */
@@ -57,6 +60,8 @@ static void release(ActionRun *run) {
         sd_event_source_disable_unref(r->retry);
         sd_event_source_disable_unref(r->deadline);
         jvm_event_free(r->jvm);
+        while (r->n_places > 0)
+                fd_close(r->place[--r->n_places]);
         free(r);
 }
 
@@ -122,13 +127,13 @@ static void on_reply(void *userdata, const ProbeReply *reply, int fd, int error)
 }
 
 /* Return: 0: asked; -EBUSY; other negative errno. */
-static int ask(ReclaimRun *r) {
+static int ask_trim(ReclaimRun *r) {
         return probe_client_send(r->probe, &r->request, on_reply, r);
 }
 
 static int on_retry(sd_event_source *source, uint64_t usec _unused_, void *userdata) {
         ReclaimRun *r = userdata;
-        int error = ask(r);
+        int error = r->ask(r);
 
         if (error == -EBUSY) {
                 if (now_boot_usec() - r->ask_usec < r->request.find_timeout_msec * USEC_PER_MSEC) {
@@ -142,6 +147,18 @@ static int on_retry(sd_event_source *source, uint64_t usec _unused_, void *userd
                 run_end(&r->run, OUTCOME_ERROR);
         }
         return 0;
+}
+
+static int ask_when_free(ReclaimRun *r, int (*fn)(ReclaimRun *r)) {
+        int error = fn(r);
+
+        r->ask = fn;
+        r->ask_usec = now_boot_usec();
+        if (error != -EBUSY)
+                return error;
+        sd_event_source_disable_unref(r->retry);
+        r->retry = NULL;
+        return run_timer(&r->run, &r->retry, BUSY_RETRY_USEC, on_retry);
 }
 
 static int on_deadline(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
@@ -190,16 +207,50 @@ static int begin_probe(ReclaimRun *r) {
         uint64_t limit = (r->request.find_timeout_msec + (uint64_t)r->request.finish_timeout_msec) * USEC_PER_MSEC;
         int error = run_timer(&r->run, &r->deadline, limit + ANSWER_SLACK_USEC, on_deadline);
 
-        r->ask_usec = now_boot_usec();
-        if (error >= 0)
-                error = ask(r);
-        return error == -EBUSY ? run_timer(&r->run, &r->retry, BUSY_RETRY_USEC, on_retry) : error;
+        return error < 0 ? error : ask_when_free(r, ask_trim);
+}
+
+static void go_on_with_probe(ReclaimRun *r) {
+        int error = begin_probe(r);
+
+        if (error < 0) {
+                run_detail(&r->run, "plateau-probe cannot be asked: %s", strerror(-error));
+                run_end(&r->run, OUTCOME_ERROR);
+        }
+}
+
+static int begin_jvm(ReclaimRun *r);
+static int ask_place(ReclaimRun *r);
+
+static void on_place(void *userdata, const ProbeReply *reply, int fd, int error) {
+        ReclaimRun *r = userdata;
+
+        if (!reply) {
+                on_reply(r, NULL, fd, error);
+                return;
+        }
+        if (fd >= 0)
+                r->place[r->n_places++] = fd;
+        if (reply->result != PROBE_OK || fd < 0 ||
+            (r->n_places < _PROBE_PLACE_MAX ? ask_when_free(r, ask_place) : begin_jvm(r)) < 0)
+                go_on_with_probe(r);
+}
+
+/* The probe has the access to open what it takes to look, if the target is of our user. */
+static int ask_place(ReclaimRun *r) {
+        const ProbeRequest q = {
+                .op = PROBE_OP_PLACE,
+                .pid = r->request.pid,
+                .start_ticks = r->request.start_ticks,
+                .param = r->n_places,
+        };
+
+        return probe_client_send(r->probe, &q, on_place, r);
 }
 
 static void on_jvm(void *userdata, const JvmReply *jvm) {
         ReclaimRun *r = userdata;
         ProbeReply reply;
-        int error;
 
         if (jvm_to_probe(jvm, &reply)) {
                 on_reply(r, &reply, -1, 0);
@@ -208,31 +259,28 @@ static void on_jvm(void *userdata, const JvmReply *jvm) {
         if (jvm->result == JVM_CANNOT)
                 memcpy(r->attach_refusal, jvm->why, sizeof(r->attach_refusal));
         r->jvm = jvm_event_free(r->jvm);
-        error = begin_probe(r);
-        if (error < 0) {
-                run_detail(&r->run, "plateau-probe cannot be asked: %s", strerror(-error));
-                run_end(&r->run, OUTCOME_ERROR);
-        }
+        if (jvm->result != JVM_NO_ACCESS || r->n_places > 0 || ask_when_free(r, ask_place) < 0)
+                go_on_with_probe(r);
 }
 
 /* It is the child that finds out whether the target is a JVM: that takes reading its maps. */
-static int begin_jvm(ReclaimRun *r, const ActionOptions *o) {
+static int begin_jvm(ReclaimRun *r) {
         const JvmRequest q = {
+                .places = r->n_places == _PROBE_PLACE_MAX ? r->place : NULL,
                 .pid = r->request.pid,
                 .start_ticks = r->request.start_ticks,
-                .attach_usec = o->reclaim_find_timeout_usec,
-                .finish_usec = o->reclaim_finish_timeout_usec,
+                .attach_usec = r->request.find_timeout_msec * USEC_PER_MSEC,
+                .finish_usec = r->request.finish_timeout_msec * USEC_PER_MSEC,
         };
-        int error = jvm_event_new(r->run.event, &q, on_jvm, r, &r->jvm);
 
-        return error < 0 ? begin_probe(r) : 0;
+        return jvm_event_new(r->run.event, &q, on_jvm, r, &r->jvm);
 }
 
 static int start(const ActionContext *c, const Decision *d _unused_, ActionDoneFn done, void *userdata,
                  ActionRun **ret) {
         const ActionOptions *o = c->options;
         ReclaimRun *r;
-        int error;
+        int error = 0;
 
         if (!c->probe)
                 return -EOPNOTSUPP;
@@ -253,7 +301,8 @@ static int start(const ActionContext *c, const Decision *d _unused_, ActionDoneF
                 .finish_timeout_msec = to_msec(o->reclaim_finish_timeout_usec),
                 .flags = o->allow_seccomp ? PROBE_FLAG_ALLOW_SECCOMP : 0,
         };
-        error = o->reclaim_attach ? begin_jvm(r, o) : begin_probe(r);
+        if (!o->reclaim_attach || begin_jvm(r) < 0)
+                error = begin_probe(r);
         if (error < 0) {
                 run_free(&r->run);
                 return error;

@@ -75,8 +75,7 @@ static void drop_oom_protection(void) {
         fd_close(fd);
 }
 
-/* In the child. */
-static void close_from(int first) {
+void spawn_close_from(int first) {
         struct rlimit limit;
         unsigned max = CLOSE_MAX;
 
@@ -112,7 +111,7 @@ _Noreturn static void run_child(const char *path, char *const argv[], char *cons
         drop_oom_protection();
         if (!place_descriptors(fds[0], fds[1], fds[2]))
                 _exit(127);
-        close_from(CHILD_ERROR_FD + 1);
+        spawn_close_from(CHILD_ERROR_FD + 1);
         execve(path, argv, env);
         error = errno;
         if (write(CHILD_ERROR_FD, &error, sizeof(error)) != (ssize_t)sizeof(error))

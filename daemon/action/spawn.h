@@ -49,5 +49,8 @@ int spawn_abandon(sd_event *event, pid_t pid, uint64_t kill_usec);
 /* spawn_forget() - the same without any signal: it ends by itself, and within @max_usec. */
 int spawn_forget(sd_event *event, pid_t pid, uint64_t max_usec);
 
+/* spawn_close_from() - every descriptor from @first on. Safe after fork(). */
+void spawn_close_from(int first);
+
 /* spawn_text_fd() - a file in memory that holds @text, to be read from its begin. Return: a descriptor, errno. */
 int spawn_text_fd(const char *text) _must_check_;

@@ -293,6 +293,9 @@ const Command command_reclaim = {
                 "held for some microseconds, given the call as a signal frame, and let go; it goes on where it was and "
                 "never sees an interrupted system call. If this command is killed in the middle, the process finishes "
                 "alone.\n"
+                "A HotSpot JVM is asked to do it itself, by its attach socket, and nothing of it is held; while it "
+                "trims, its garbage collections wait. Where it cannot be asked, and with --no-attach, the call is made "
+                "in it.\n"
                 "Needs the rights to ptrace: the same user (subject to Yama), or CAP_SYS_PTRACE on plateau-probe. "
                 "Declines with its reason where it cannot be safe. It needs no daemon.",
         .exits = "0\tdone; look at the figures for what it gave\n"
