@@ -43,6 +43,7 @@ PLATEAU_TEST_DEPS=(
         '?py:prometheus_client=python3-prometheus-client'
         '?so:libjemalloc.so=libjemalloc2'
         '?so:libtcmalloc_minimal.so=libtcmalloc-minimal4t64,libtcmalloc-minimal4'
+        '?cmd:java=default-jre-headless'
         '?so:libmimalloc.so=libmimalloc2.0,libmimalloc3,libmimalloc-dev'
 )
 

@@ -230,7 +230,7 @@ static void test_too_late(void **state _unused_) {
         assert_int_equal(r.rss_after_bytes, 0);
         for (int i = 0; i < 3; i++) {
                 jvm_call(&f.request, &r);
-                assert_reply(&r, JVM_IN_FLIGHT, "has not been answered yet");
+                assert_reply(&r, JVM_IN_FLIGHT, "has not finished yet");
         }
         assert_int_equal(write(f.word_fd, "xx", 2), 2); /* for it and for the next */
         f.request.finish_usec = DEADLINE_USEC;
