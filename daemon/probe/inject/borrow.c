@@ -202,6 +202,7 @@ static ProbeResult try_all(Borrow *b, BorrowPlace place, BorrowCallsFn fn, void 
 }
 
 ProbeResult borrow_call(Borrow *b, BorrowPlace place, BorrowCallsFn fn, void *userdata) {
+        b->last_decline = SAFE_NOT_BLOCKED; /* what is told of a call should not be what came of the one before */
         for (long nsec = RETRY_FIRST_NSEC;; nsec = min_of(nsec * 2, RETRY_LAST_NSEC)) {
                 ProbeResult p = still_there(b);
 
