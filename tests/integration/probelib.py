@@ -38,7 +38,8 @@ class Probe:
     def __init__(self, path, **kwargs):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         fd = theirs.fileno()
-        self.process = subprocess.Popen([path], close_fds=False, preexec_fn=lambda: os.dup2(fd, 3), **kwargs)
+        argv = path if isinstance(path, list) else [path]
+        self.process = subprocess.Popen(argv, close_fds=False, preexec_fn=lambda: os.dup2(fd, 3), **kwargs)
         theirs.close()
         self.socket = ours
         self.socket.settimeout(DEADLINE_S)

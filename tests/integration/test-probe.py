@@ -81,7 +81,7 @@ def test_allocating_and_forking():
 
 def test_no_safe_thread():
     """no proven safe point: declined, with the reason"""
-    cases = ((('single-hot',), 'no thread stayed blocked'), (('sigaltstack', 'where=handler'), 'signal handler'),
+    cases = ((('single-hot',), '1 thread: 1 '), (('sigaltstack', 'where=handler'), 'signal handler'),
              (('deep-stack', 'room_bytes=1024', 'below_kib=64'), "not on a thread's own stack"))
     for args, why in cases:
         with Target(MKLEAK, *args) as t:
@@ -376,7 +376,7 @@ def test_killed_at_any_instant():
 def trim_result(target):
     with Probe(PROBE) as probe:
         result = probe.trim(target.pid)['result']
-    assert result in ('ok', 'in_flight'), result
+    assert result in ('ok', 'in_flight', 'traced'), result # traced: by a worker that has outlived its probe
     return result
 
 

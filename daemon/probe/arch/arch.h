@@ -95,7 +95,10 @@ uint64_t arch_chain_room(const ThreadState *s, size_t n);
 /* arch_switch() - the one write that starts a chain. Return: 0 or negative errno: then nothing has changed. */
 int arch_switch(pid_t tid, const ThreadState *s, const Chain *c) _must_check_;
 
-/* arch_repair() - before letting go of a thread whose call was interrupted with EINTR by our stop alone: make the
- * kernel begin it again, unless a real signal is waiting. Return: 0 or negative errno. */
-int arch_repair(pid_t tid, const ThreadState *s);
+/* arch_chain_mask() - the signals that are blocked while a chain runs. */
+uint64_t arch_chain_mask(void);
+
+/* arch_restore() - the registers of a thread that is to be let go as it was. @again: if our stop has interrupted its
+ * call with EINTR, make the kernel begin it again, unless a real signal is waiting. Return: 0 or negative errno. */
+int arch_restore(pid_t tid, const ThreadState *s, bool again);
 

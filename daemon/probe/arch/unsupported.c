@@ -65,6 +65,10 @@ int arch_switch(pid_t tid _unused_, const ThreadState *s _unused_, const Chain *
         return -EOPNOTSUPP;
 }
 
-int arch_repair(pid_t tid _unused_, const ThreadState *s _unused_) {
+uint64_t arch_chain_mask(void) {
+        return 0;
+}
+
+int arch_restore(pid_t tid _unused_, const ThreadState *s _unused_, bool again _unused_) {
         return -EOPNOTSUPP;
 }

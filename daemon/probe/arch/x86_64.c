@@ -299,11 +299,14 @@ int arch_switch(pid_t tid, const ThreadState *s, const Chain *c) {
         return write_regs(tid, &regs);
 }
 
-int arch_repair(pid_t tid, const ThreadState *s) {
+uint64_t arch_chain_mask(void) {
+        return mask_for_calls();
+}
+
+int arch_restore(pid_t tid, const ThreadState *s, bool again) {
         struct user_regs_struct regs = s->regs;
 
-        if ((long)regs.orig_rax < 0 || (long)regs.rax != -EINTR)
-                return 0;
-        regs.rax = (unsigned long)-ERESTARTNOHAND; /* begins again, or EINTR if a handler runs after all */
+        if (again && (long)regs.orig_rax >= 0 && (long)regs.rax == -EINTR)
+                regs.rax = (unsigned long)-ERESTARTNOHAND; /* begins again, or EINTR if a handler runs after all */
         return write_regs(tid, &regs);
 }

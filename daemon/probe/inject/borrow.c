@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <time.h>
 
+#include "probe/inject/calls.h"
 #include "probe/inject/facts.h"
 #include "util/clock.h"
 #include "util/rootfs.h"
@@ -42,6 +43,13 @@ void borrow_done(Borrow *b) {
         b->proc_fd = fd_close(b->proc_fd);
         b->mem_fd = fd_close(b->mem_fd);
         b->lock_fd = fd_close(b->lock_fd);
+}
+
+int borrow_open_memory(Borrow *b) {
+        b->mem_fd = rootfs_open(b->proc_fd, "mem");
+        if (b->mem_fd == -EACCES || b->mem_fd == -EPERM)
+                b->mem_fd = rootfs_open(b->proc_fd, "maps");
+        return b->mem_fd < 0 ? b->mem_fd : 0;
 }
 
 int borrow_lock(Borrow *b) {
@@ -128,7 +136,8 @@ static ProbeResult stop_thread(Borrow *b, const Candidate *c, Tracee *t) {
 }
 
 /* One try on one thread. Return: PROBE_OK switched; PROBE_E_NO_SAFE_THREAD: declined, look on; else final. */
-static ProbeResult try_thread(Borrow *b, BorrowPlace place, const Candidate *c, BorrowCallsFn fn, void *userdata) {
+static ProbeResult try_thread(Borrow *b, BorrowPlace place, Candidate *c, bool late_too, BorrowCallsFn fn,
+                              void *userdata) {
         static Tracee t; /* 16 KiB and 21 KiB: off our own stack */
         static Chain chain;
         Call calls[ARCH_CALLS_MAX] = {0};
@@ -140,6 +149,7 @@ static ProbeResult try_thread(Borrow *b, BorrowPlace place, const Candidate *c, 
         int r = -EAGAIN;
 
         b->last_tid = c->tid;
+        b->last_decline = SAFE_NOT_BLOCKED;
         fn(userdata, calls, &n);
         touch(&chain, sizeof(chain));
         touch(&t, sizeof(t));
@@ -149,21 +159,24 @@ static ProbeResult try_thread(Borrow *b, BorrowPlace place, const Candidate *c, 
                 return p;
         if (place == BORROW_ON_ITS_STACK)
                 ask.room = arch_chain_room(&t.state, n + 1) + CALL_STACK_BYTES;
-        b->last_decline = safepoint_check(&ask, &seen);
+        b->last_decline = c->known ? SAFE_POINT : safepoint_learn(&t, late_too, c);
+        if (b->last_decline == SAFE_POINT)
+                b->last_decline = safepoint_check(&ask, &seen);
         if (b->last_decline == SAFE_POINT)
                 r = write_chain(b, &t, &seen, ask.room ? arch_sp(&t.state) - ARCH_RED_ZONE : b->stack_top, calls, n,
                                 &chain);
-        if (r == 0)
-                b->last_decline = safepoint_last_look(&ask);
-        if (r == 0 && b->last_decline == SAFE_POINT)
-                r = tracee_switch(&t, &chain, &held);
-        else {
+        if (r == 0) {
+                r = tracee_switch(&t, &chain, calls_has_own_mask(c->nr, c->args), &held);
+                if (r == -EINTR)
+                        b->last_decline = SAFE_SIGNAL;
+        } else
                 tracee_release(&t, &held);
-                r = -EAGAIN;
-        }
         account(b, held);
-        b->n_declined += r != 0;
-        return r == 0 ? PROBE_OK : PROBE_E_NO_SAFE_THREAD;
+        if (r == 0)
+                return PROBE_OK;
+        b->n_declined++;
+        b->declined[b->last_decline]++;
+        return PROBE_E_NO_SAFE_THREAD;
 }
 
 /* Still the same process? And a new map: stacks come and go with threads. An old one serves when it cannot be read in
@@ -186,19 +199,24 @@ static ProbeResult still_there(Borrow *b) {
                                              : PROBE_E_INTERNAL;
 }
 
+/* Those whose call was learned only at their stop, and would wait longer, have their turn after all others. Not the
+ * last one, or one of which it could be known: let go, a sleep goes on in restart_syscall, out of which nobody is
+ * taken. */
 static ProbeResult try_all(Borrow *b, BorrowPlace place, BorrowCallsFn fn, void *userdata) {
         Candidate list[THREADS_CANDIDATES_MAX];
-        int n = threads_find(b->proc_fd, b->pid, b->seccomp_ok, list);
+        int n = threads_find(b->proc_fd, b->pid, b->seccomp_ok, list, &b->seen), n_late = 0;
+        ProbeResult p = PROBE_E_NO_SAFE_THREAD;
 
         if (n == -EACCES || n == -EPERM)
                 return PROBE_E_ACCESS;
-        for (int i = 0; i < n; i++) {
-                ProbeResult p = try_thread(b, place, &list[i], fn, userdata);
-
-                if (p != PROBE_E_NO_SAFE_THREAD || b->stuck)
-                        return p;
+        for (int i = 0; i < n && p == PROBE_E_NO_SAFE_THREAD && !b->stuck; i++) {
+                p = try_thread(b, place, &list[i], i == n - 1 || threads_is_late(&list[i]), fn, userdata);
+                if (b->last_decline == SAFE_LATE)
+                        list[n_late++] = list[i];
         }
-        return PROBE_E_NO_SAFE_THREAD;
+        for (int i = 0; i < n_late && p == PROBE_E_NO_SAFE_THREAD && !b->stuck; i++)
+                p = try_thread(b, place, &list[i], true, fn, userdata);
+        return p;
 }
 
 ProbeResult borrow_call(Borrow *b, BorrowPlace place, BorrowCallsFn fn, void *userdata) {
@@ -213,4 +231,23 @@ ProbeResult borrow_call(Borrow *b, BorrowPlace place, BorrowCallsFn fn, void *us
                 /* between two looks at a process that is busy, or at a thread that stays where it was declined */
                 nanosleep(&(struct timespec){.tv_nsec = nsec}, NULL);
         }
+}
+
+void borrow_explain(const Borrow *b, char *buf, size_t size) {
+        size_t at;
+        int n;
+
+        threads_census_text(&b->seen, buf, size);
+        at = strlen(buf);
+        if (b->n_declined == 0)
+                return;
+        n = snprintf(buf + at, size - at, "; %u stop%s declined", b->n_declined, b->n_declined == 1 ? "" : "s");
+        for (int i = 0; i < _SAFE_MAX && n > 0 && (size_t)n < size - at; i++)
+                if (b->declined[i]) {
+                        at += (size_t)n;
+                        n = snprintf(buf + at, size - at, ", %u as %s", b->declined[i],
+                                     safepoint_text((SafePoint)i));
+                }
+        if (n < 0 || (size_t)n >= size - at)
+                buf[at] = '\0';
 }

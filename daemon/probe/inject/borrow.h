@@ -19,7 +19,7 @@ typedef struct Borrow {
         pid_t pid;
         uint64_t start_ticks;
         int proc_fd; /* /proc/PID */
-        int mem_fd;  /* /proc/PID/mem: the memory as it was before @maps was first read */
+        int mem_fd;  /* borrow_open_memory() */
         int lock_fd;
         bool seccomp_ok;
         Maps maps;
@@ -30,6 +30,8 @@ typedef struct Borrow {
         uint64_t held_usec, held_max_usec;
         unsigned n_declined;
         SafePoint last_decline;
+        unsigned declined[_SAFE_MAX]; /* of n_declined, for which reason */
+        Census seen;                  /* of the last look */
         pid_t last_tid; /* the thread that is being, or was, borrowed; set before BorrowCallsFn runs */
         bool stuck;     /* a thread stays attached until this process exits: no further call */
 } Borrow;
@@ -48,6 +50,15 @@ typedef void (*BorrowCallsFn)(void *userdata, Call *calls, size_t *n);
 /* borrow_open() - Return: 0; -ESRCH: not there, or its start time differs; other negative errno. */
 int borrow_open(Borrow *b, pid_t pid, uint64_t start_ticks) _must_check_;
 void borrow_done(Borrow *b);
+
+/* borrow_open_memory() - before anything is read: a descriptor of the memory as it is now (image_memory_is_there()).
+ * /proc/PID/mem, or /proc/PID/maps of another user's process, which belongs to the same memory and may be read with
+ * CAP_SYS_PTRACE alone. Return: 0 or negative errno. */
+int borrow_open_memory(Borrow *b) _must_check_;
+
+/* borrow_explain() - after PROBE_E_NO_SAFE_THREAD, for people: what the threads were doing, and why stops were for
+ * nothing. */
+void borrow_explain(const Borrow *b, char *buf, size_t size);
 
 /* borrow_lock() - one call in flight per target: an abstract socket named after it, gone with this process. Return: 0;
  * -EADDRINUSE; other negative errno (no abstract sockets here: the scratch mailbox still guards). */

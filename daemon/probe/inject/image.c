@@ -339,12 +339,16 @@ void image_read_canary(int proc_pid_fd, int mem_fd, Image *im) {
                         im->canary = word & ~0xffULL;
 }
 
-/* A descriptor of the file belongs to the memory that the process had when it was opened (fs/proc/base.c, mem_open()):
- * once that is gone, reading gives nothing. */
-bool image_still_there(const Image *im, int mem_fd) {
+/* A descriptor of either file belongs to the memory that the process had when it was opened (proc_mem_open()): once
+ * that is gone, reading gives nothing. The one has no byte at 0, the other but few elsewhere. */
+bool image_memory_is_there(int mem_fd, uint64_t addr) {
         char byte;
 
-        return pread(mem_fd, &byte, 1, (off_t)im->libc_start) == 1;
+        return pread(mem_fd, &byte, 1, 0) == 1 || pread(mem_fd, &byte, 1, (off_t)addr) == 1;
+}
+
+bool image_still_there(const Image *im, int mem_fd) {
+        return image_memory_is_there(mem_fd, im->libc_start);
 }
 
 bool image_is_restorer(const Image *im, uint64_t addr) {

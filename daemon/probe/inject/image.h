@@ -94,8 +94,10 @@ const char *allocator_call_name(AllocatorKind k);
 /* image_read_canary() - fills @im->canary. @mem_fd: as below. */
 void image_read_canary(int proc_pid_fd, int mem_fd, Image *im);
 
-/* image_still_there() - is @mem_fd (/proc/PID/mem) still the memory that @im was read from? No after execve(), whoever
- * asks for the same process ID. */
+/* image_memory_is_there() - is the memory that @mem_fd (/proc/PID/mem or /proc/PID/maps) was opened for still in use?
+ * No after execve(), whoever asks for the same process ID. @addr: an address that is mapped in it. */
+bool image_memory_is_there(int mem_fd, uint64_t addr);
+/* image_still_there() - the same of what @im was read from. */
 bool image_still_there(const Image *im, int mem_fd);
 
 /* image_is_restorer() - is @addr the return address that the kernel gives a signal handler? */

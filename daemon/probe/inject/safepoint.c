@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "probe/inject/calls.h"
 #include "probe/inject/remote.h"
 #include "probe/inject/scratch.h"
 
@@ -13,6 +14,8 @@ const char *safepoint_text(SafePoint s) {
         static const char *const texts[_SAFE_MAX] = {
                 [SAFE_POINT] = "safe",
                 [SAFE_NOT_BLOCKED] = "no thread stayed blocked",
+                [SAFE_OTHER_CALL] = "a thread was in a system call that cannot be begun again",
+                [SAFE_LATE] = "its wait would have become longer",
                 [SAFE_SIGNAL] = "a signal was waiting",
                 [SAFE_NO_STACK] = "the stack was not found in the memory map",
                 [SAFE_OTHER_STACK] = "it was not on a thread's own stack",
@@ -203,7 +206,7 @@ static SafePoint scan_stack(Scan *s, uint64_t sp, uint64_t end, size_t have,
 
 /* A word that looks like a return address into malloc.o need not be one: frames that are gone leave their words in
  * slots that later frames never wrote. It is left over for certain if no signal handler is active: the calls that
- * threads_rank() lets in are made by nothing that malloc.o calls, so malloc can only be below them on the stack if a
+ * calls_rank() lets in are made by nothing that malloc.o calls, so malloc can only be below them on the stack if a
  * handler interrupted it. Fork and the dynamic loader do run foreign code (atfork handlers, constructors): of the
  * loader, words that lead there always count. */
 static SafePoint judge_stack(Scan *s, uint64_t sp, uint64_t end, size_t have) {
@@ -346,6 +349,19 @@ SafePoint safepoint_check(const SafeAsk *ask, SafeSeen *ret) {
         return r == SAFE_POINT && ask->room ? judge_room(ask, stack, sp, tp) : r;
 }
 
-SafePoint safepoint_last_look(const SafeAsk *ask) {
-        return tracee_signal_waits(ask->tracee) ? SAFE_SIGNAL : SAFE_POINT;
+SafePoint safepoint_learn(const Tracee *t, bool late_too, Candidate *c) {
+        uint64_t args[6];
+        long nr = arch_syscall(&t->state, args);
+        int rank = nr < 0 ? CALLS_NEVER : calls_rank(nr, args);
+
+        if (nr < 0)
+                return SAFE_NOT_BLOCKED;
+        if (rank < 0 || (calls_has_own_mask(nr, args) && !calls_can_keep_mask()))
+                return SAFE_OTHER_CALL;
+        c->known = true;
+        c->nr = nr;
+        memcpy(c->args, args, sizeof(args));
+        c->sp = arch_sp(&t->state);
+        c->pc = arch_ip(&t->state);
+        return rank >= CALLS_RELATIVE && !late_too ? SAFE_LATE : SAFE_POINT;
 }

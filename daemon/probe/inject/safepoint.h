@@ -17,6 +17,8 @@
 typedef enum SafePoint {
         SAFE_POINT,
         SAFE_NOT_BLOCKED,   /* its call has returned, or another one is in progress than a moment ago */
+        SAFE_OTHER_CALL,    /* it stopped in a call that it is not taken out of */
+        SAFE_LATE,          /* its wait would become longer: others first */
         SAFE_SIGNAL,        /* a signal waits for it: beginning the call again would swallow an EINTR */
         SAFE_NO_STACK,      /* its stack pointer is in no writable map of the snapshot */
         SAFE_OTHER_STACK,   /* not the thread's own stack (a coroutine's, say): where it ends cannot be known */
@@ -52,9 +54,9 @@ void safepoint_prepare(void);
 /* safepoint_check() - for a stopped thread. Return: SAFE_POINT or why not; then @ret is not to be used. */
 SafePoint safepoint_check(const SafeAsk *ask, SafeSeen *ret) _must_check_;
 
-/* safepoint_last_look() - right before the switch: does no signal wait? One that comes later is handled, but the call
- * begins again as with SA_RESTART. Return: as above. */
-SafePoint safepoint_last_look(const SafeAsk *ask) _must_check_;
+/* safepoint_learn() - what call a stopped thread is in, where that could not be told before. @late_too: relative
+ * time-outs as well. Return: SAFE_POINT: @c is known; or why not. */
+SafePoint safepoint_learn(const Tracee *t, bool late_too, Candidate *c) _must_check_;
 
 /* safepoint_text() - why it was declined, as the end of a sentence. */
 const char *safepoint_text(SafePoint s);

@@ -110,8 +110,9 @@ static ProbeResult open_target(Session *s) {
         if (p != PROBE_OK)
                 return p;
         s->b.seccomp_ok = s->req->flags & PROBE_FLAG_ALLOW_SECCOMP;
-        s->b.mem_fd = rootfs_open(s->b.proc_fd, "mem"); /* before anything is read: see image_still_there() */
-        r = s->b.mem_fd < 0 ? s->b.mem_fd : maps_read(s->b.proc_fd, &s->b.maps);
+        r = borrow_open_memory(&s->b);
+        if (r == 0)
+                r = maps_read(s->b.proc_fd, &s->b.maps);
         if (r == -EAGAIN) {
                 session_say(s, "its memory map changes faster than it can be read");
                 return PROBE_E_NO_SAFE_THREAD;
@@ -475,10 +476,8 @@ static bool has_ended(const Session *s) {
 
 /* execve() keeps the process' number and start time, but not its memory. */
 static bool executes_another(const Session *s) {
-        char byte;
-
         return s->b.mem_fd >= 0 && s->b.maps.n > 0 && !has_ended(s) &&
-               pread(s->b.mem_fd, &byte, 1, (off_t)s->b.maps.map[0].start) != 1;
+               !image_memory_is_there(s->b.mem_fd, s->b.maps.map[0].start);
 }
 
 static ProbeResult conclude(Session *s, ProbeResult p) {
@@ -491,8 +490,7 @@ static ProbeResult conclude(Session *s, ProbeResult p) {
                 session_say(s, "it executed another program meanwhile");
         }
         if (p == PROBE_E_NO_SAFE_THREAD && s->reply->detail[0] == '\0')
-                session_say(s, "%u stops, all declined; the last one because %s", s->b.n_declined,
-                            safepoint_text(s->b.last_decline));
+                borrow_explain(&s->b, s->reply->detail, sizeof(s->reply->detail));
         return p;
 }
 

@@ -3,103 +3,23 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <linux/futex.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 
+#include "probe/inject/calls.h"
 #include "probe/inject/facts.h"
+#include "probe/inject/tracee.h"
+#include "util/clock.h"
 #include "util/parse.h"
 #include "util/rootfs.h"
 
 #define TASKS_MAX 4096     /* threads looked at in one pass */
 #define LOOK_APART_NSEC 5000000L
-
-/* How a call's end is told by its arguments. */
-typedef enum Wait {
-        WAIT_ENDLESS,  /* nothing but data, or a child, ends it */
-        WAIT_MSEC,     /* argument `at`: milliseconds, negative = endless; relative */
-        WAIT_TIMESPEC, /* argument `at`: pointer, NULL = endless; relative */
-        WAIT_FUTEX,
-        WAIT_SLEEP,       /* always timed, relative */
-        WAIT_CLOCK_SLEEP, /* relative unless argument 1 has TIMER_ABSTIME */
-} Wait;
-
-enum { RANK_ENDLESS = 0, RANK_DEADLINE = 10, RANK_RELATIVE = 20, RANK_NEVER = -1 };
-
-/* Not here, and why: write, sendto, sendmsg (may have done a part); rt_sigtimedwait, rt_sigsuspend, pause, and anything
- * with a signal mask of its own (the mask in force is not the thread's); semop, io_getevents, io_uring_enter (EINTR
- * only, and state in shared rings); futex operations with requeue or PI; brk, mmap, munmap, mprotect, madvise, mremap,
- * prctl (malloc makes them under its locks); clone, fork, vfork, execve; restart_syscall (its arguments are gone). */
-static const struct {
-        long nr;
-        Wait wait;
-        signed char at;       /* argument of the time-out */
-        signed char null_arg; /* this argument must be NULL (a signal mask); -1 = none */
-        signed char penalty;  /* within its class: what is likelier to be the one that serves */
-} table[] = {
-        {SYS_futex, WAIT_FUTEX, 3, -1, 0},        /* restarted by the kernel; checks its word again */
-        {SYS_wait4, WAIT_ENDLESS, -1, -1, 1},     /* -ERESTARTSYS */
-        {SYS_waitid, WAIT_ENDLESS, -1, -1, 1},
-        {SYS_read, WAIT_ENDLESS, -1, -1, 1},      /* blocked means that nothing was transferred */
-        {SYS_readv, WAIT_ENDLESS, -1, -1, 1},
-        {SYS_recvfrom, WAIT_ENDLESS, -1, -1, 1},  /* SO_RCVTIMEO: begun again, a longer wait */
-        {SYS_recvmsg, WAIT_ENDLESS, -1, -1, 1},
-        {SYS_accept, WAIT_ENDLESS, -1, -1, 3},
-        {SYS_accept4, WAIT_ENDLESS, -1, -1, 3},
-#ifdef SYS_poll /* newer processors have only what takes a signal mask */
-        {SYS_poll, WAIT_MSEC, 2, -1, 2},
-        {SYS_select, WAIT_TIMESPEC, 4, -1, 2},    /* the kernel writes the time left back: begun again it is exact */
-        {SYS_epoll_wait, WAIT_MSEC, 3, -1, 3},    /* EINTR class: the last frame hides it */
-#endif
-        {SYS_ppoll, WAIT_TIMESPEC, 2, 3, 2},      /* the time left is written back too */
-        {SYS_pselect6, WAIT_TIMESPEC, 4, 5, 2},   /* as ppoll: what select() of glibc 2.36 makes */
-        {SYS_epoll_pwait, WAIT_MSEC, 3, 4, 3},
-        {SYS_clock_nanosleep, WAIT_CLOCK_SLEEP, -1, -1, 0},
-        {SYS_nanosleep, WAIT_SLEEP, -1, -1, 0},
-};
-
-static int rank_futex(const uint64_t args[static 6]) {
-        unsigned op = (unsigned)args[1] & (unsigned)FUTEX_CMD_MASK;
-
-        /* glibc's own low-level locks wait by FUTEX_WAIT with the value 2 (nptl/lowlevellock.c): whoever waits there is
-         * in the middle of something. Condition variables, semaphores and joins wait by FUTEX_WAIT_BITSET (since 2.25).
-         */
-        if (op == FUTEX_WAIT && (uint32_t)args[2] == 2)
-                return RANK_NEVER;
-        if (op == FUTEX_WAIT_BITSET)
-                return args[3] ? RANK_DEADLINE : RANK_ENDLESS; /* its time-out is a point in time */
-        if (op == FUTEX_WAIT)
-                return args[3] ? RANK_RELATIVE : RANK_ENDLESS + 1;
-        return RANK_NEVER;
-}
-
-int threads_rank(long nr, const uint64_t args[static 6]) {
-        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
-                int p = table[i].penalty;
-
-                if (table[i].nr != nr)
-                        continue;
-                if (table[i].null_arg >= 0 && args[table[i].null_arg] != 0)
-                        return RANK_NEVER;
-                switch (table[i].wait) {
-                case WAIT_ENDLESS:
-                        return RANK_ENDLESS + p;
-                case WAIT_MSEC:
-                        return ((int)args[table[i].at] < 0 ? RANK_ENDLESS : RANK_RELATIVE) + p;
-                case WAIT_TIMESPEC:
-                        return (args[table[i].at] == 0 ? RANK_ENDLESS : RANK_DEADLINE) + p;
-                case WAIT_FUTEX:
-                        return rank_futex(args);
-                case WAIT_SLEEP:
-                        return RANK_RELATIVE + 5;
-                case WAIT_CLOCK_SLEEP:
-                        return (args[1] & TIMER_ABSTIME) ? RANK_DEADLINE : RANK_RELATIVE + 5;
-                }
-        }
-        return RANK_NEVER;
-}
+#define STOP_TIMEOUT_USEC (100 * USEC_PER_MSEC)
 
 static bool next_hex(const char **p, uint64_t *ret) {
         char *end;
@@ -131,20 +51,73 @@ int threads_parse_syscall(const char *line, Candidate *ret) {
                         return -EINVAL;
         if (!next_hex(&p, &c.sp) || !next_hex(&p, &c.pc))
                 return -EINVAL;
+        c.known = true;
         *ret = c;
         return 0;
 }
 
+#define WCHAN_MAX 128
+
+/* Where in the kernel it sleeps. Return: 0; -EAGAIN: it does not; other negative errno. */
+static int read_wchan(int thread_fd, char ret[static WCHAN_MAX]) {
+        ssize_t n = rootfs_read(thread_fd, "wchan", ret, WCHAN_MAX);
+
+        if (n < 0)
+                return (int)n;
+        return n == 0 || strcmp(ret, "0") == 0 ? -EAGAIN : 0;
+}
+
+/* Where the file is denied, the place in the kernel says it for most; who may be in a function that a chain calls is
+ * stopped for a look at its registers. */
+static int foreign_stack_pointer(int thread_fd, pid_t tid, uint64_t *ret, long *ret_nr) {
+        static Tracee t; /* 16 KiB */
+        char before[WCHAN_MAX], after[WCHAN_MAX];
+        uint64_t args[6], held_usec;
+        Facts f;
+        int r = read_wchan(thread_fd, before);
+
+        if (r == 0)
+                r = facts_read(thread_fd, &f);
+        if (r == 0)
+                r = read_wchan(thread_fd, after);
+        if (r < 0)
+                return r == -ENOENT ? -ESRCH : r;
+        if (f.state != 'S' || strcmp(before, after) != 0 || calls_wchan_rank(before) == CALLS_NEVER)
+                return -EAGAIN;
+        if (calls_wchan_is_elsewhere(before)) {
+                *ret = 0;
+                *ret_nr = SYS_restart_syscall; /* any: it is in one */
+                return 0;
+        }
+        switch (tracee_stop(&t, tid, STOP_TIMEOUT_USEC)) {
+        case TRACEE_STOPPED:
+                *ret = arch_sp(&t.state);
+                *ret_nr = arch_syscall(&t.state, args);
+                tracee_release(&t, &held_usec);
+                return 0;
+        case TRACEE_DENIED:
+                return -EACCES;
+        case TRACEE_STUCK:
+                return -EBUSY;
+        default:
+                return -EAGAIN;
+        }
+}
+
 int threads_stack_pointer(int proc_pid_fd, pid_t tid, uint64_t *ret, long *ret_nr) {
-        char path[48], buf[256], *last;
+        char path[32], buf[256], *last;
+        _cleanup_fd_ int dir = -1;
         const char *p;
         ssize_t n;
         uint64_t sp, pc;
 
-        snprintf(path, sizeof(path), "task/%d/syscall", tid);
-        n = rootfs_read(proc_pid_fd, path, buf, sizeof(buf));
+        snprintf(path, sizeof(path), "task/%d", tid);
+        dir = rootfs_open_dir(proc_pid_fd, path);
+        n = dir < 0 ? dir : rootfs_read(dir, "syscall", buf, sizeof(buf));
         if (n < 0)
-                return n == -ENOENT ? -ESRCH : (int)n;
+                return n == -ENOENT                  ? -ESRCH
+                       : n == -EACCES || n == -EPERM ? foreign_stack_pointer(dir, tid, ret, ret_nr)
+                                                     : (int)n;
         buf[strcspn(buf, "\n")] = '\0';
         /* "running", or a line that ends in the stack pointer and the program counter */
         last = strrchr(buf, ' ');
@@ -159,36 +132,89 @@ int threads_stack_pointer(int proc_pid_fd, pid_t tid, uint64_t *ret, long *ret_n
         return 0;
 }
 
-/* One look at one thread. Return: 0: may be borrowed; -EAGAIN: not now; other negative errno. */
-static int look(int task_fd, const char *tid_name, bool seccomp_ok, Candidate *ret) {
-        _cleanup_fd_ int dir = rootfs_open_dir(task_fd, tid_name);
-        char buf[256];
-        ssize_t n;
-        Facts f;
+/* A terminal with VMIN above 1 may hold back a part of what it read, and hands that over when it is interrupted
+ * (n_tty_read()): whoever reads a character device is asked last. */
+static bool reads_a_device(int thread_fd, const Candidate *c) {
+        char path[32];
+        struct stat st;
+
+        if (c->nr != SYS_read && c->nr != SYS_readv)
+                return false;
+        snprintf(path, sizeof(path), "fd/%u", (unsigned)c->args[0]);
+        return fstatat(thread_fd, path, &st, 0) == 0 && S_ISCHR(st.st_mode);
+}
+
+/* In a call that may be begun again? Fills all of @ret but what facts tell. Return: what it is doing; negative errno.
+ */
+static int look_at_call(int thread_fd, Candidate *ret) {
+        char buf[256], wchan[WCHAN_MAX];
+        ssize_t n = rootfs_read(thread_fd, "syscall", buf, sizeof(buf));
+        bool denied = n == -EACCES || n == -EPERM;
         int r;
 
-        if (dir < 0)
-                return dir == -ENOENT ? -EAGAIN : dir;
-        n = rootfs_read(dir, "syscall", buf, sizeof(buf));
-        if (n < 0)
-                return n == -ENOENT || n == -ESRCH ? -EAGAIN : (int)n;
-        r = threads_parse_syscall(buf, ret);
-        if (r < 0)
-                return -EAGAIN;
-        ret->rank = threads_rank(ret->nr, ret->args);
+        *ret = (Candidate){0};
+        if (n < 0 && !denied)
+                return (int)n;
+        if (!denied && threads_parse_syscall(buf, ret) < 0)
+                return THREADS_RUNNING;
+        r = read_wchan(thread_fd, wchan);
+        if (r < 0 && denied)
+                return r == -EAGAIN ? THREADS_RUNNING : r;
+        if (r == 0 && calls_wchan_is_frozen(wchan))
+                return THREADS_HALTED;
+        ret->rank = denied ? calls_wchan_rank(wchan) : calls_rank(ret->nr, ret->args);
         if (ret->rank < 0)
-                return -EAGAIN;
+                return denied ? THREADS_ASLEEP : THREADS_IN_CALL;
+        if (ret->known && calls_has_own_mask(ret->nr, ret->args) && !calls_can_keep_mask())
+                return THREADS_IN_CALL;
+        if (ret->known && reads_a_device(thread_fd, ret))
+                ret->rank += CALLS_RELATIVE;
+        return THREADS_FIT;
+}
+
+/* One look at one thread. Return: what it is doing; negative errno. */
+static int look(int task_fd, const char *tid_name, bool seccomp_ok, Candidate *ret) {
+        _cleanup_fd_ int dir = rootfs_open_dir(task_fd, tid_name);
+        Facts f;
+        int r, seen;
+
+        if (dir < 0)
+                return dir;
+        seen = look_at_call(dir, ret);
+        if (seen < 0)
+                return seen;
         r = facts_read(dir, &f);
         if (r < 0)
-                return r == -ESRCH ? -EAGAIN : r;
-        if (f.state != 'S' || f.tracer != 0 || facts_deliverable(&f))
-                return -EAGAIN;
-        /* filters and shadow stacks are a thread's, not a process' */
-        if (f.shadow_stack || f.seccomp == 1 || (f.seccomp != 0 && !seccomp_ok))
-                return -EAGAIN;
+                return r;
         ret->ns_tid = f.ns_tid;
         ret->ctxt_switches = f.ctxt_switches;
-        return 0;
+        if (f.tracer != 0)
+                return THREADS_TRACED;
+        if (f.state == 'D')
+                return THREADS_UNINTERRUPTIBLE;
+        if (f.state == 'T' || f.state == 't')
+                return THREADS_HALTED;
+        if (seen != THREADS_FIT)
+                return seen;
+        if (f.state != 'S')
+                return THREADS_RUNNING;
+        if (facts_deliverable(&f))
+                return THREADS_SIGNALLED;
+        /* filters and shadow stacks are a thread's, not a process' */
+        if (f.shadow_stack || f.seccomp == 1 || (f.seccomp != 0 && !seccomp_ok))
+                return THREADS_FILTERED;
+        return THREADS_FIT;
+}
+
+static void count(Census *c, ThreadsSeen seen, long nr) {
+        c->n++;
+        c->by[seen]++;
+        for (size_t i = 0; seen == THREADS_IN_CALL && i < THREADS_CALLS_MAX; i++)
+                if (c->calls[i].n == 0 || c->calls[i].nr == nr) {
+                        c->calls[i].nr = nr;
+                        c->calls[i].n++;
+                        return;
+                }
 }
 
 /* Keeps the best THREADS_CANDIDATES_MAX, sorted: a worker before the main thread at the same rank. */
@@ -206,7 +232,7 @@ static void insert(Candidate *list, size_t *n, const Candidate *c) {
         (*n)++;
 }
 
-static int first_look(int task_fd, pid_t pid, bool seccomp_ok, Candidate *list, size_t *ret_n) {
+static int first_look(int task_fd, pid_t pid, bool seccomp_ok, Candidate *list, size_t *ret_n, Census *seen) {
         int fd = fcntl(task_fd, F_DUPFD_CLOEXEC, 0), denied = 0;
         DIR *dir = fd < 0 ? NULL : fdopendir(fd);
         size_t n = 0;
@@ -217,7 +243,7 @@ static int first_look(int task_fd, pid_t pid, bool seccomp_ok, Candidate *list, 
                 return r;
         }
         rewinddir(dir);
-        for (size_t seen = 0; seen < TASKS_MAX;) {
+        while (seen->n < TASKS_MAX) {
                 struct dirent *de = readdir(dir);
                 Candidate c;
                 uint64_t tid;
@@ -227,16 +253,18 @@ static int first_look(int task_fd, pid_t pid, bool seccomp_ok, Candidate *list, 
                         break;
                 if (parse_u64(de->d_name, &tid) < 0 || tid > INT32_MAX)
                         continue;
-                seen++;
                 r = look(task_fd, de->d_name, seccomp_ok, &c);
                 if (r == -EACCES || r == -EPERM)
                         denied = r;
                 if (r < 0)
+                        continue; /* it has ended */
+                count(seen, (ThreadsSeen)r, c.nr);
+                if (r != THREADS_FIT)
                         continue;
                 c.tid = (pid_t)tid;
                 if (c.ns_tid == 0)
                         c.ns_tid = c.tid;
-                c.rank = c.rank * 2 + (c.tid == pid);
+                c.rank = c.rank * 2 + (c.tid == pid); /* see threads_is_late() */
                 insert(list, &n, &c);
         }
         closedir(dir);
@@ -244,29 +272,89 @@ static int first_look(int task_fd, pid_t pid, bool seccomp_ok, Candidate *list, 
         return n == 0 && denied ? denied : 0;
 }
 
-int threads_find(int proc_pid_fd, pid_t pid, bool seccomp_ok, Candidate ret[static THREADS_CANDIDATES_MAX]) {
+bool threads_is_late(const Candidate *c) {
+        return c->rank >= CALLS_RELATIVE * 2;
+}
+
+static bool is_unmoved(const Candidate *a, const Candidate *b) {
+        return a->known == b->known && a->nr == b->nr && a->sp == b->sp && a->pc == b->pc &&
+               memcmp(a->args, b->args, sizeof(a->args)) == 0 && a->ctxt_switches == b->ctxt_switches;
+}
+
+int threads_find(int proc_pid_fd, pid_t pid, bool seccomp_ok, Candidate ret[static THREADS_CANDIDATES_MAX],
+                 Census *ret_seen) {
         _cleanup_fd_ int task_fd = rootfs_open_dir(proc_pid_fd, "task");
         Candidate list[THREADS_CANDIDATES_MAX];
+        Census seen = {0};
         size_t n = 0, kept = 0;
         int r;
 
         if (task_fd < 0)
                 return task_fd == -ENOENT ? -ESRCH : task_fd;
-        r = first_look(task_fd, pid, seccomp_ok, list, &n);
-        if (r < 0 || n == 0)
+        r = first_look(task_fd, pid, seccomp_ok, list, &n, &seen);
+        if (r < 0)
                 return r;
         /* the interval between two looks is the measurement, not a wait for something */
-        nanosleep(&(struct timespec){.tv_nsec = LOOK_APART_NSEC}, NULL);
+        if (n > 0)
+                nanosleep(&(struct timespec){.tv_nsec = LOOK_APART_NSEC}, NULL);
         for (size_t i = 0; i < n; i++) {
                 Candidate c;
                 char name[16];
 
                 snprintf(name, sizeof(name), "%d", list[i].tid);
-                if (look(task_fd, name, seccomp_ok, &c) < 0 || c.nr != list[i].nr || c.sp != list[i].sp ||
-                    c.pc != list[i].pc || memcmp(c.args, list[i].args, sizeof(c.args)) != 0 ||
-                    c.ctxt_switches != list[i].ctxt_switches)
-                        continue;
-                ret[kept++] = list[i];
+                if (look(task_fd, name, seccomp_ok, &c) == THREADS_FIT && is_unmoved(&c, &list[i]))
+                        ret[kept++] = list[i];
+                else {
+                        seen.by[THREADS_FIT]--;
+                        seen.by[THREADS_MOVED]++;
+                }
         }
+        *ret_seen = seen;
         return (int)kept;
+}
+
+/* ---- for people */
+
+/* Appends as much as fits; a part that does not fit is left out whole. */
+static void append(char *buf, size_t size, const char *fmt, ...) _printf_(3, 4);
+static void append(char *buf, size_t size, const char *fmt, ...) {
+        size_t at = strlen(buf);
+        va_list ap;
+        int n;
+
+        va_start(ap, fmt);
+        n = vsnprintf(buf + at, size - at, fmt, ap);
+        va_end(ap);
+        if (n < 0 || (size_t)n >= size - at)
+                buf[at] = '\0';
+}
+
+void threads_census_text(const Census *c, char *buf, size_t size) {
+        static const char *const texts[_THREADS_SEEN_MAX] = {
+                [THREADS_FIT] = "fit to be tried",
+                [THREADS_RUNNING] = "running",
+                [THREADS_ASLEEP] = "asleep elsewhere",
+                [THREADS_UNINTERRUPTIBLE] = "in uninterruptible sleep",
+                [THREADS_SIGNALLED] = "with a signal waiting",
+                [THREADS_FILTERED] = "under a seccomp filter or with a shadow stack",
+                [THREADS_TRACED] = "traced",
+                [THREADS_HALTED] = "stopped or frozen",
+                [THREADS_MOVED] = "not blocked for long",
+        };
+        const char *comma = "";
+
+        *buf = '\0';
+        append(buf, size, "%u thread%s: ", c->n, c->n == 1 ? "" : "s");
+        for (size_t i = 0; i < _THREADS_SEEN_MAX; i++)
+                if (c->by[i] && texts[i]) {
+                        append(buf, size, "%s%u %s", comma, c->by[i], texts[i]);
+                        comma = ", ";
+                }
+        for (size_t i = 0; i < THREADS_CALLS_MAX && c->calls[i].n; i++) {
+                char name[32];
+
+                calls_name(c->calls[i].nr, name, sizeof(name));
+                append(buf, size, "%s%u in %s", comma, c->calls[i].n, name);
+                comma = ", ";
+        }
 }

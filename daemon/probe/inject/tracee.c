@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "probe/inject/calls.h"
 #include "util/clock.h"
 
 #define REAP_TIMEOUT_USEC (100 * USEC_PER_MSEC)
@@ -60,11 +61,20 @@ static void detach(Tracee *t, int sig) {
                         return;
 }
 
+/* Fails only if the thread was killed meanwhile. */
+static void repair(const Tracee *t) {
+        uint64_t args[6];
+        long nr = arch_syscall(&t->state, args);
+
+        if (nr >= 0 && calls_begin_again(nr))
+                (void)arch_restore(t->tid, &t->state, true);
+}
+
 /* A signal came before our stop. To a traced thread even one that is ignored does (kernel/signal.c, sig_ignored()), so
  * the call that it interrupted may have to begin again. */
 static void pass_signal(Tracee *t, int sig) {
         if (arch_read_state(t->tid, &t->state) == 0)
-                arch_repair(t->tid, &t->state);
+                repair(t);
         detach(t, sig);
 }
 
@@ -102,7 +112,8 @@ TraceeStop tracee_stop(Tracee *t, pid_t tid, uint64_t timeout_usec) {
         return TRACEE_STOPPED;
 }
 
-bool tracee_signal_waits(const Tracee *t) {
+/* Is a signal pending for the stopped thread or its process that is not in @mask? */
+static bool signal_waits(const Tracee *t, uint64_t mask) {
         enum { AT_ONCE = 8, MANY = 64 };
         static const uint32_t flags[] = {0, PTRACE_PEEKSIGINFO_SHARED};
         siginfo_t si[AT_ONCE];
@@ -115,12 +126,16 @@ bool tracee_signal_waits(const Tracee *t) {
                         if (n < 0 || off >= MANY)
                                 return true; /* cannot be told */
                         for (long k = 0; k < n; k++)
-                                if (!(t->state.sigmask >> (si[k].si_signo - 1) & 1))
+                                if (!(mask >> (si[k].si_signo - 1) & 1))
                                         return true;
                         if (n < AT_ONCE)
                                 break;
                 }
         return false;
+}
+
+static int set_mask(const Tracee *t, uint64_t mask) {
+        return ptrace(PTRACE_SETSIGMASK, t->tid, (void *)sizeof(mask), &mask) < 0 ? -errno : 0; /* Linux 3.11 */
 }
 
 /* The clock is read first: detaching takes 2 us, but then the thread may run on this CPU before we do. */
@@ -130,17 +145,27 @@ static void let_go(Tracee *t, uint64_t *ret_held_usec) {
 }
 
 void tracee_release(Tracee *t, uint64_t *ret_held_usec) {
-        arch_repair(t->tid, &t->state); /* fails only if the thread was killed meanwhile */
+        repair(t);
         let_go(t, ret_held_usec);
 }
 
-int tracee_switch(Tracee *t, const Chain *chain, uint64_t *ret_held_usec) {
+/* The mask comes after the switch: a chain ends with the thread's own, whoever dies here. And it is looked for signals
+ * only then: one that came before is seen, and one that comes now waits for the last frame. On the way back, the other
+ * way round. The kernel forgets the mask that a call like ppoll() has in force: begun again it sets it again. */
+int tracee_switch(Tracee *t, const Chain *chain, bool own_mask, uint64_t *ret_held_usec) {
         int r = arch_switch(t->tid, &t->state, chain);
 
         if (r < 0) {
                 tracee_release(t, ret_held_usec);
                 return r;
         }
+        r = set_mask(t, arch_chain_mask());
+        if (r == 0 && signal_waits(t, own_mask ? 0 : t->state.sigmask))
+                r = -EINTR;
+        if (r < 0) {
+                (void)set_mask(t, t->state.sigmask);
+                (void)arch_restore(t->tid, &t->state, true); /* it was in a call that may be begun again */
+        }
         let_go(t, ret_held_usec);
-        return 0;
+        return r;
 }
