@@ -162,11 +162,15 @@ static SafePoint look_for_restorer(Scan *s, struct iovec *at, const uint64_t *fr
 static SafePoint scan_words_for_restorer(Scan *s, const uint64_t *words, size_t n) {
         static struct iovec at[BATCH];
         static uint64_t from[BATCH];
+        uint64_t lowest = s->maps->n ? s->maps->map[0].start : 0; /* deep stacks are mostly zeroes */
         size_t fill = 0;
 
         for (size_t i = 0; i < n; i++) {
-                const Map *m = maps_find(s->maps, words[i]);
+                const Map *m;
 
+                if (words[i] < lowest)
+                        continue;
+                m = maps_find(s->maps, words[i]);
                 if (!m || !(m->prot & MAP_X) || words[i] + RESTORER_BYTES > m->end)
                         continue;
                 from[fill] = s->at + i * sizeof(words[0]);
