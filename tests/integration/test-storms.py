@@ -8,7 +8,9 @@ import sys
 
 import tap
 from lib import Skip
+from probelib import Probe
 from stormlib import Build, Row, kill_at_random, kill_by_step, kill_together, preloads, torment
+from unseenlib import Kind, Unseen, call_all_kinds, call_one_kind, look
 
 BUILD = Build(sys.argv[1])
 INJECTOR = sys.argv[2] != 'none' # built for this processor?
@@ -67,6 +69,41 @@ def test_killed_together():
     rnd = random.Random(SEED)
     for args in TOGETHER:
         harmless(torment(BUILD, args, lambda t, row: kill_together(BUILD, t, row, rnd, lambda r: r.kills < 50)))
+
+
+def unnoticed(kinds):
+    for kind in kinds:
+        assert not kind.bad(), (kind.HEAD, kind.columns(), kind.notes)
+
+
+def test_unseen_looks():
+    """stopped and let go in every kind of wait, 20 times each, and called meanwhile: no EINTR, nothing early, lost or wrong"""
+    need_injector()
+    with Unseen(BUILD) as t, Probe(BUILD.probe) as probe:
+        statuses, absent = t.seats()
+        kinds = {status['kind']: Kind(status['kind']) for status in statuses}
+        print(f'# {len(kinds)} kinds; not here: {absent or "none"}')
+        looks, _ = look(BUILD, t, statuses, 20)
+        assert min(looks.values()) >= 1 and sum(looks.values()) > 10 * len(kinds), looks
+        assert all(reply['result'] == 'ok' for reply in call_all_kinds(t, probe, 5))
+        for status in t.seats()[0]:
+            kinds[status['kind']].add_status(status)
+        unnoticed(kinds.values())
+
+
+@tap.deadline(240)
+def test_unseen_calls():
+    """a whole call where only one kind of sleeper is to be had, each kind in turn: no EINTR, nothing early, lost or wrong"""
+    need_injector()
+    with Unseen(BUILD) as t:
+        kinds = [Kind(status['kind']) for status in t.seats()[0]]
+    for kind in kinds:
+        call_one_kind(BUILD, kind, 1)
+    unnoticed(kinds)
+    borrowed = {kind.name for kind in kinds if kind.borrowed}
+    assert {'futex', 'cond', 'read-pipe', 'poll', 'epoll', 'accept', 'nanosleep'} <= borrowed, borrowed
+    never = {'on-altstack', 'ppoll-mask', 'pause', 'sigsuspend', 'mutex', 'write-pipe', 'spin-sse-x87', 'io-uring-enter'}
+    assert not never & borrowed, never & borrowed
 
 
 if __name__ == '__main__':

@@ -44,6 +44,10 @@ static const MkTarget targets[] = {
          "threads on stacks carved out of one map (where=carved), with no room left (tight), or unknown "
          "to the C library (raw)",
          mk_odd_stack},
+        {"unseen", "kinds= every_ms= tick=",
+         "a thread for each way to wait, and some that check their registers, fed with numbered messages; 'k' tells "
+         "what became of each",
+         mk_unseen},
         {"ticker", "size_mib= tick=", "a thread that ticks each tick (1000000) nsec, and reports the largest gap",
          mk_ticker},
 };

@@ -146,3 +146,4 @@ int mk_exec_self(Mk *m);
 int mk_vanish(Mk *m);
 
 int mk_odd_stack(Mk *m);
+int mk_unseen(Mk *m);

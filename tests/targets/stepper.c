@@ -44,9 +44,12 @@ static const char *request_name(uint64_t request) {
                 uint64_t request;
                 const char *name;
         } names[] = {
-                {PTRACE_SEIZE, "SEIZE"},         {PTRACE_INTERRUPT, "INTERRUPT"},
-                {PTRACE_GETREGSET, "GETREGSET"}, {PTRACE_SETREGSET, "SETREGSET"},
-                {PTRACE_DETACH, "DETACH"},       {PTRACE_GETSIGMASK, "GETSIGMASK"},
+                {PTRACE_SEIZE, "SEIZE"},
+                {PTRACE_INTERRUPT, "INTERRUPT"},
+                {PTRACE_GETREGSET, "GETREGSET"},
+                {PTRACE_SETREGSET, "SETREGSET"},
+                {PTRACE_DETACH, "DETACH"},
+                {PTRACE_GETSIGMASK, "GETSIGMASK"},
                 {PTRACE_PEEKSIGINFO, "PEEKSIGINFO"},
         };
 

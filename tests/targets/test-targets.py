@@ -99,6 +99,18 @@ def every_waiter_wakes_with_the_right_result():
         assert s["eintr"] == "0" and s["wakes"] == "32", s
 
 
+def every_seat_gets_its_messages():
+    with Target("unseen", "every_ms=10") as t:
+        t.p.stdin.write("k")
+        t.p.stdin.flush()
+        seats = iter(t.line, None)
+        for s in seats:
+            if s["_"] == "seats":
+                break
+            assert s["eintr"] == s["lost"] == s["wrong"] == s["early"] == "0", s
+        assert int(s["n"]) > 40, s
+
+
 def a_stop_shows_in_the_gap_of_the_ticker():
     with Target("ticker") as t:
         t.ask("r")
@@ -188,6 +200,7 @@ TESTS = [
     a_leak_grows_in_use,
     trimmable_holes_go_back_and_small_ones_do_not,
     every_waiter_wakes_with_the_right_result,
+    every_seat_gets_its_messages,
     a_stop_shows_in_the_gap_of_the_ticker,
     exec_keeps_the_pid,
     registers_survive_a_read,
