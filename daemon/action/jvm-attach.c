@@ -27,6 +27,7 @@
 
 #define POLL_FIRST_USEC USEC_PER_MSEC
 #define POLL_LAST_USEC  (25 * USEC_PER_MSEC)
+#define LATE_WAKE_MAX_USEC (60 * USEC_PER_SEC) /* a JVM that did not react is in a long pause, or deaf */
 /* A trigger file of ours that is older than any attach takes is a leftover; a younger one is somebody at work. */
 #define LEFTOVER_SEC 60
 
@@ -289,39 +290,47 @@ static int send_quit(Attach *a) {
         return 0;
 }
 
-static int wait_for_listener(Attach *a) {
+/* From the signal on the file has to stay until the JVM has seen it, whoever does not wait for us any more: a JVM that
+ * finds none takes the signal for a request to print its threads. Return: as try_connect(). */
+static int wait_for_listener(Attach *a, uint64_t deadline_usec) {
         uint64_t pause_usec = POLL_FIRST_USEC;
 
         for (;;) {
-                struct pollfd pfd[] = {{.fd = a->channel}, {.fd = a->pid_fd, .events = POLLIN}};
+                struct pollfd pfd = {.fd = a->pid_fd, .events = POLLIN};
                 int r = try_connect(a);
 
-                if (r != 0)
-                        return r < 0 ? -1 : 0;
-                if (now_mono_usec() >= a->deadline_usec)
-                        return cannot(a, "the JVM was asked to attach and did not answer in time");
-                (void)poll(pfd, ELEMENTSOF(pfd), (int)(pause_usec / USEC_PER_MSEC));
-                if (pfd[0].revents)
-                        return cannot(a, "given up");
-                if (pfd[1].revents)
+                if (r != 0 || now_mono_usec() >= deadline_usec)
+                        return r;
+                if (poll(&pfd, 1, (int)(pause_usec / USEC_PER_MSEC)) > 0)
                         return cannot(a, "it has ended");
                 pause_usec = min_of(pause_usec * 2, POLL_LAST_USEC);
         }
 }
 
+/* Return: 0: connected; -1: not, and the trigger file may still be there: tidy_up(). */
 static int wake_listener(Attach *a) {
         const char *why = "";
         int r;
 
         if (!jvm_look_may_signal(a->dir_fd, a->root_fd, a->env_fd, &a->look, &why))
                 return cannot(a, "%s", why);
-        if (make_trigger(a) < 0)
+        if (make_trigger(a) < 0 || send_quit(a) < 0)
                 return -1;
-        r = send_quit(a);
+        r = wait_for_listener(a, a->deadline_usec);
         if (r == 0)
-                r = wait_for_listener(a);
+                return cannot(a, "the JVM was asked to attach and did not answer in time");
+        if (r > 0)
+                remove_trigger(a);
+        return r > 0 ? 0 : -1;
+}
+
+/* After the end was told. */
+static void tidy_up(Attach *a) {
+        if (a->trigger_dir_fd < 0)
+                return;
+        if (a->reply.woken)
+                (void)wait_for_listener(a, now_mono_usec() + LATE_WAKE_MAX_USEC);
         remove_trigger(a);
-        return r;
 }
 
 /* ---- the call ---- */
@@ -431,9 +440,10 @@ void jvm_attach_run(const JvmRequest *q, int channel) {
 
         a.deadline_usec = a.begin_usec + q->attach_usec;
         if (hold_target(&a) < 0 || judge(&a) < 0 || open_places(&a) < 0 || become_target(&a) < 0 || lock(&a) < 0 ||
-            connect_to_jvm(&a) < 0)
+            connect_to_jvm(&a) < 0) {
                 say(&a);
-        else
+                tidy_up(&a);
+        } else
                 call(&a);
         /* the descriptors go with the process */
 }

@@ -14,6 +14,7 @@
 /**
  * jvm_attach_run() - in a process of its own, after fork(): allocates nothing
  * @channel: SOCK_SEQPACKET; gets JVM_BEGUN before the request is sent, then the end. Its hang-up before that
- *           is the wish to stop. Stays in here after JVM_TIMEOUT until the JVM has answered
+ *           is the wish to stop. Stays in here after JVM_TIMEOUT until the JVM has answered,
+ *           and after SIGQUIT until it has reacted
  */
 void jvm_attach_run(const JvmRequest *q, int channel);

@@ -11,6 +11,7 @@ import glob
 import json
 import mmap
 import os
+import random
 import select
 import shutil
 import signal
@@ -18,6 +19,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 
 import tap
 from daemonlib import Daemon
@@ -110,7 +112,7 @@ def reclaim(pid, *args, want='ok', deadline_s=DEADLINE_S, **kwargs):
                           env={**os.environ, 'PLATEAU_PROBE': PROBE}, **kwargs)
     assert done.stdout, done
     answer = json.loads(done.stdout)
-    assert answer['result'] == want, answer
+    assert want in (None, answer['result']), answer
     return answer
 
 
@@ -129,6 +131,10 @@ def by_injection(pid, *refusals, call='malloc_trim', want='ok', args=()):
     for text in refusals:
         assert text in answer['attach_refusal'], answer
     return answer
+
+
+def refusal_of(pid):
+    return reclaim(pid, want=None)['attach_refusal']
 
 
 def need_root():
@@ -303,12 +309,12 @@ def test_something_in_the_sockets_place():
 class NoJvm:
     """This very program with a libjvm.so mapped executable, counting its SIGQUITs."""
 
-    def __init__(self, library):
+    def __init__(self, library, comm='java'):
         ready, self.word = os.pipe(), os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
             try:
-                self.be(library, ready[1])
+                self.be(library, comm, ready[1])
             finally:
                 os._exit(99)
         os.close(ready[1])
@@ -318,7 +324,7 @@ class NoJvm:
             self.__exit__(True)
             raise Skip('this /tmp does not take executable mappings')
 
-    def be(self, library, ready_fd):
+    def be(self, library, comm, ready_fd):
         count = 0
 
         def on_quit(*_):
@@ -327,7 +333,7 @@ class NoJvm:
 
         signal.signal(signal.SIGQUIT, on_quit)
         with open('/proc/self/comm', 'w', encoding='ascii') as f:
-            f.write('java')
+            f.write(comm)
         if library.endswith('libjvm.so') and os.path.getsize(library) > MIB:
             ctypes.CDLL(library)
         else:
@@ -360,23 +366,24 @@ def test_no_jvm():
             libraries += glob.glob(os.path.join(os.path.dirname(java), '../lib/server/libjvm.so'))
         for library in libraries:
             with NoJvm(library) as target:
-                answer = json.loads(subprocess.run(
-                    [PLATEAU, 'reclaim', '--json', str(target.pid)], stdout=subprocess.PIPE, check=False,
-                    env={**os.environ, 'PLATEAU_PROBE': PROBE}, timeout=DEADLINE_S).stdout)
-                assert 'no thread that waits for SIGQUIT' in answer['attach_refusal'], answer
+                assert 'no thread that waits for SIGQUIT' in refusal_of(target.pid)
+        with open(path, 'wb') as f:
+            f.write(b'gHotSpotVMStruct'.ljust(4096, b'\0'))
+        with NoJvm(path, 'Signal Dispatch') as target:
+            assert "cannot be shown to be HotSpot's" in refusal_of(target.pid)
 
 
 @contextlib.contextmanager
-def deaf(jvm):
-    """Its thread that takes SIGQUIT is held; the signal waits, and with it the listener."""
+def held(jvm, comm):
+    """One thread of it is held, and what it should do waits."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
     for tid in map(int, os.listdir(f'/proc/{jvm.pid}/task')):
         with open(f'/proc/{jvm.pid}/task/{tid}/comm', encoding='ascii', errors='replace') as f:
-            if f.read() == 'Signal Dispatch\n':
+            if f.read() == comm + '\n':
                 break
     else:
-        raise AssertionError('no Signal Dispatcher')
+        raise AssertionError(f'no {comm}')
     if libc.ptrace(PTRACE_SEIZE, tid, None, None) < 0:
         raise Skip(f'ptrace: {os.strerror(ctypes.get_errno())}')
     assert libc.ptrace(PTRACE_INTERRUPT, tid, None, None) == 0
@@ -387,36 +394,72 @@ def deaf(jvm):
         assert libc.ptrace(PTRACE_DETACH, tid, None, None) == 0
 
 
+def by_attach_when_free(pid):
+    """The lock goes a moment after the answer that was too late."""
+    def ask():
+        answer = reclaim(pid, want=None)
+        return answer if answer['reason'] != 'in_flight' else None
+    answer = wait_until('the earlier call has ended', ask)
+    assert answer['result'] == 'ok' and answer['call'] == COMMAND, answer
+
+
 def test_no_answer_to_the_signal():
-    """a JVM that does not react within --find-timeout: its file is taken away again, the call is injected"""
+    """a JVM that does not react within --find-timeout: the call is injected; what woke it stays until it wakes"""
     need_injector()
     with Jvm(javas()[0]) as jvm:
-        with deaf(jvm):
-            answer = reclaim(jvm.pid, '--find-timeout', '300ms', want='ok')
-            assert 'did not answer in time' in answer['attach_refusal'], answer
-            assert not jvm.left_over(), jvm.left_over()
-        # what the signal comes to without the file: the JVM prints its threads, as after any SIGQUIT
-        jvm.read_until(DUMP)
-        jvm.output = jvm.output.replace(DUMP, b'')
+        with held(jvm, 'Signal Dispatch'):
+            answer = reclaim(jvm.pid, '--find-timeout', '300ms')
+            assert 'did not answer in time' in answer['attach_refusal'] and answer['call'] == 'malloc_trim', answer
+            assert jvm.left_over()
+        wait_until('the file that woke it is gone', lambda: not jvm.left_over())
+        by_attach(jvm.pid)
 
 
 def test_killed_while_waiting():
-    """the command is killed between the file and the answer: the file does not stay"""
+    """the command is killed between the signal and the answer: the JVM wakes, and the file does not stay"""
+    for sig in (signal.SIGKILL, signal.SIGINT):
+        with Jvm(javas()[0]) as jvm:
+            with held(jvm, 'Signal Dispatch'):
+                p = subprocess.Popen([PLATEAU, 'reclaim', '--find-timeout', '60s', str(jvm.pid)],
+                                     stdout=subprocess.DEVNULL, env={**os.environ, 'PLATEAU_PROBE': PROBE})
+                wait_until('the file is there', jvm.left_over)
+                answer = reclaim(jvm.pid, '--no-attach', want='refused') # it is one and the same lock
+                assert answer['reason'] in ('in_flight', 'unsupported'), answer
+                p.send_signal(sig)
+                p.wait(DEADLINE_S)
+            wait_until('the file is gone', lambda: not jvm.left_over())
+            by_attach_when_free(jvm.pid)
+
+
+def test_killed_at_any_instant():
+    """the command is killed a hundred times between its start and its answer: the JVM prints nothing, no file stays"""
+    instants = random.Random(1)
+    for java in javas():
+        with Jvm(java) as jvm:
+            for _ in range(100):
+                p = subprocess.Popen([PLATEAU, 'reclaim', str(jvm.pid)], stdout=subprocess.DEVNULL,
+                                     env={**os.environ, 'PLATEAU_PROBE': PROBE})
+                time.sleep(instants.uniform(0, 0.02))
+                p.kill()
+                p.wait(DEADLINE_S)
+                wait_until('the file is gone', lambda: not jvm.left_over())
+                with contextlib.suppress(FileNotFoundError): # and its listener has to be woken again
+                    os.unlink(jvm.socket_path())
+            by_attach_when_free(jvm.pid)
+
+
+def test_too_slow():
+    """a trim that does not end in --timeout is left to finish, and no other begins before it has"""
     with Jvm(javas()[0]) as jvm:
-        with deaf(jvm):
-            p = subprocess.Popen([PLATEAU, 'reclaim', '--find-timeout', '60s', str(jvm.pid)],
-                                 stdout=subprocess.DEVNULL, env={**os.environ, 'PLATEAU_PROBE': PROBE})
-            wait_until('the file that wakes is there', jvm.left_over)
-            answer = reclaim(jvm.pid, '--no-attach', want='refused') # it is one and the same lock
-            assert answer['reason'] in ('in_flight', 'unsupported'), answer
-            p.kill()
-            p.wait(DEADLINE_S)
-            wait_until('it is gone', lambda: not jvm.left_over())
-        try: # it may have been killed between the file and the signal
-            jvm.read_until(DUMP)
-        except AssertionError:
-            assert not jvm.output.count(DUMP)
-        jvm.output = jvm.output.replace(DUMP, b'')
+        by_attach(jvm.pid)
+        with held(jvm, 'Attach Listener'):
+            answer = reclaim(jvm.pid, '--timeout', '100ms', want='timeout')
+            assert answer['reason'] == 'timeout' and answer['call'] == COMMAND, answer
+            assert answer['rss_after_bytes'] is None and answer['released_bytes'] is None, answer
+            for args in ((), ('--no-attach',)):
+                answer = reclaim(jvm.pid, *args, want='refused')
+                assert answer['reason'] in ('in_flight', 'unsupported'), answer
+        by_attach_when_free(jvm.pid)
 
 
 def test_daemon():
