@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -16,6 +17,8 @@
 #include "probe/inject/tracee.h"
 #include "probe/inject/trim.h"
 #include "probe/proto.h"
+#include "probe/python/census.h"
+#include "probe/python/passive.h"
 #include "util/clock.h"
 #include "util/rootfs.h"
 
@@ -226,10 +229,10 @@ static int send_answer(int sock, const Answer *a) {
         return sendmsg(sock, &mh, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-/* In a child: it may leave a thread seized that would not stop, and only its exit lets that go; and what libelf and the
- * maps took is gone with it, so the resident probe stays small. The child answers by the pipe, so that a child that
- * dies is known. */
-static void handle_trim(const ProbeRequest *req, Answer *a) {
+/* In a child: it may leave a thread seized that would not stop, and only its exit lets that go; and what libelf, the
+ * maps and tables took is gone with it, so the resident probe stays small. The child answers by the pipe, so that a
+ * child that dies is known. */
+static void run_worker(const ProbeRequest *req, Answer *a, void (*work)(const ProbeRequest *, Answer *)) {
         int pipe_fd[2], status;
         pid_t child;
         ssize_t n;
@@ -246,7 +249,7 @@ static void handle_trim(const ProbeRequest *req, Answer *a) {
         if (child == 0) {
                 fd_close(pipe_fd[0]);
                 tracee_prepare();
-                trim_run(req, &a->reply);
+                work(req, a);
                 _exit(write(pipe_fd[1], &a->reply, sizeof(a->reply)) == (ssize_t)sizeof(a->reply) ? 0 : 1);
         }
         fd_close(pipe_fd[1]);
@@ -272,12 +275,44 @@ static void handle_trim(const ProbeRequest *req, Answer *a) {
         fd_close(pipe_fd[0]);
 }
 
+static void work_trim(const ProbeRequest *req, Answer *a) {
+        trim_run(req, &a->reply);
+}
+
+static void handle_trim(const ProbeRequest *req, Answer *a) {
+        run_worker(req, a, work_trim);
+}
+
+static void work_python(const ProbeRequest *req, Answer *a) {
+        passive_run(req, a->fd, &a->reply);
+}
+
+/* The worker writes its table into a memfd of ours; sealed, so that its reader can rely on what it has checked. */
+static void handle_python(const ProbeRequest *req, Answer *a) {
+        if (req->param != PYTHON_PASSIVE) {
+                a->reply.result = PROBE_E_UNSUPPORTED;
+                return;
+        }
+        a->fd = memfd_create("plateau-python", MFD_CLOEXEC | MFD_ALLOW_SEALING); /* Linux 3.17 */
+        if (a->fd < 0) {
+                set_result(a, -errno);
+                return;
+        }
+        run_worker(req, a, work_python);
+        if (a->reply.result == PROBE_OK &&
+            fcntl(a->fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+                set_result(a, -errno);
+        if (a->reply.result != PROBE_OK)
+                a->fd = fd_close(a->fd);
+}
+
 static void (*const handlers[_PROBE_OP_MAX])(const ProbeRequest *, Answer *) = {
         [PROBE_OP_HELLO] = handle_hello,
         [PROBE_OP_SMAPS_ROLLUP] = handle_smaps,
         [PROBE_OP_CGROUP_DIR] = handle_cgroup_dir,
         [PROBE_OP_TRIM] = handle_trim,
         [PROBE_OP_PLACE] = handle_place,
+        [PROBE_OP_PYTHON] = handle_python,
 };
 
 static bool is_valid(const ProbeRequest *req, ssize_t n) {
