@@ -20,6 +20,7 @@
 #define TIMEOUT_MSEC     100 /* of a timed wait at most; at least a tenth */
 #define ALTSTACK         (64 * 1024)
 #define FEEDER_REST_NSEC 5000000
+#define MAIN_REST_NSEC   2000000
 #define ENTER_SIGNAL     (SIGRTMIN + 5) /* its handler is where a seat on the alternate stack lives */
 
 typedef struct Unseen {
@@ -76,13 +77,13 @@ static uint64_t next_random(uint64_t *state) {
         return *state * 0x2545f4914f6cdd1du >> 20;
 }
 
-/* A sleep in which nobody is borrowed: a signal mask of its own is in force. */
+/* A sleep in which nobody is borrowed: for a signal out of none, until the time is up. */
 static void rest(uint64_t nsec) {
         struct timespec ts = timespec_of(nsec);
-        sigset_t mask;
+        sigset_t none;
 
-        sigfillset(&mask);
-        ppoll(NULL, 0, &ts, &mask);
+        sigemptyset(&none);
+        (void)sigtimedwait(&none, NULL, &ts);
 }
 
 /* ---- one seat */
@@ -336,13 +337,12 @@ static void signals_prepare(void) {
         sigaction(ENTER_SIGNAL, &enter, NULL);
 }
 
+/* The main thread is never to be had either: it looks at stdin between two rests. */
 static int stdin_block(Waiter *w) {
         struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
-        sigset_t mask;
 
-        sigfillset(&mask);
-        if (ppoll(&p, 1, NULL, &mask) < 0)
-                return -errno;
+        while (poll(&p, 1, 0) == 0)
+                rest(MAIN_REST_NSEC);
         ssize_t n = read(STDIN_FILENO, &w->byte, 1);
         return n == 1 ? 0 : n == 0 ? -EPIPE : -errno;
 }
@@ -360,14 +360,14 @@ static void ipc_remove(void) {
 }
 
 int mk_unseen(Mk *m) {
-        static const WaitKind masked = {.name = "ppoll-mask", .block = stdin_block, .by_fd = true};
+        static const WaitKind resting = {.name = "rest", .block = stdin_block, .by_fd = true};
         static Unseen u;
 
         u.every_nsec = max_of(mk_arg_u64(m, "every_ms", 60), (uint64_t)1) * 1000000;
         m->state = unseen = &u;
         m->command = unseen_command;
         m->check = unseen_check;
-        m->stdin_waiter.kind = &masked;
+        m->stdin_waiter.kind = &resting;
         (void)unshare(CLONE_NEWIPC); /* without the right to: what is made is removed at the end */
         signals_prepare();
         seats_choose(&u, mk_arg(m, "kinds", "all"));
