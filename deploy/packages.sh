@@ -45,6 +45,9 @@ PLATEAU_TEST_DEPS=(
         '?so:libtcmalloc_minimal.so=libtcmalloc-minimal4t64,libtcmalloc-minimal4'
         '?cmd:java=default-jre-headless'
         '?so:libmimalloc.so=libmimalloc2.0,libmimalloc3,libmimalloc-dev'
+        '?hdr:jemalloc/jemalloc.h=libjemalloc-dev'
+        '?hdr:gperftools/tcmalloc.h=libgoogle-perftools-dev'
+        '?cmd:musl-gcc=musl-tools'
 )
 
 # tests/run --programs: what tests/programs calls into. Packages of services would run theirs from the next boot on, so

@@ -49,6 +49,9 @@ static ProbeResult failed(Look *l, int r, const char *what) {
 }
 
 bool image_add_range(Image *im, uint64_t start, uint64_t end, RangeKind kind) {
+        for (unsigned i = 0; i < im->n_ranges; i++) /* functions have several names */
+                if (im->ranges[i].start == start && im->ranges[i].end == end && im->ranges[i].kind == kind)
+                        return true;
         if (im->n_ranges == IMAGE_RANGES_MAX)
                 return false;
         im->ranges[im->n_ranges++] = (TextRange){start, end, kind};
@@ -149,6 +152,7 @@ static ProbeResult read_static(Look *l) {
         Object o;
         SymbolSource src = {&d, &file};
         bool is_musl = false;
+        Allocator glibc;
         int r;
 
         if (!find_executable(l, &o))
@@ -165,11 +169,16 @@ static ProbeResult read_static(Look *l) {
                 return refuse(l, PROBE_E_NO_LIBC, "a Go program: no C library, and a memory manager of its own");
         if (file.n_symbols == 0)
                 return refuse(l, PROBE_E_NO_LIBC, "a static program, stripped of its symbols");
-        r = glibc_read(&src, &l->im, &l->im.allocators[0]);
+        r = glibc_read(&src, &l->im, &glibc);
         if (r == 0) {
-                l->im.n_allocators = 1;
+                l->im.allocators[l->im.n_allocators++] = glibc;
                 return allocators_add(&src, ALLOCATOR_STATIC_PROGRAM, true, &l->im) >= 0 ? PROBE_OK : PROBE_E_INTERNAL;
         }
+        r = allocators_add(&src, ALLOCATOR_STATIC_PROGRAM, false, &l->im);
+        if (r > 0 || l->im.n_allocators > 0)
+                return refuse(l, PROBE_E_OTHER_MALLOC,
+                              "a static program with %s: no call is made without glibc's malloc",
+                              l->im.allocators[0].name);
         if (symbols_each(&src, see_musl, &is_musl) == 0 && is_musl)
                 return refuse(l, PROBE_E_OTHER_MALLOC, "musl's malloc has nothing that would give memory back");
         return refuse(l, PROBE_E_NO_LIBC, "a static program without what a call needs of glibc (malloc_trim, ...)");

@@ -14,7 +14,7 @@
 #include "probe/inject/maps.h"
 #include "probe/proto.h"
 
-#define IMAGE_RANGES_MAX 24
+#define IMAGE_RANGES_MAX 40
 
 typedef enum RangeKind {
         RANGE_GUARDED, /* posix_spawn, an allocator that waits by calls we let in: a word in it declines */
