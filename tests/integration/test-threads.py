@@ -7,10 +7,10 @@ import subprocess
 import sys
 
 import tap
-from lib import DEADLINE_S, Skip
-from probelib import Probe, Target
+from lib import DEADLINE_S, Skip, wait_until
+from probelib import Probe, Target, children
 
-PROBE, MKLEAK = sys.argv[1:3]
+PROBE, MKLEAK, INSIDE, LIBRARY, MALLOC = sys.argv[1:6]
 MIB = 1 << 20
 NOBODY, SOMEBODY = 65534, 65533
 
@@ -112,6 +112,69 @@ def test_another_user_without_capability():
     with Target(MKLEAK, 'steady', user=SOMEBODY) as t:
         r = trim(t, 'access', probe=probe)
         assert f'it runs as uid {SOMEBODY}, the probe as uid {NOBODY}' in r['detail'], r
+
+
+@contextlib.contextmanager
+def inside(where, library=None, **env):
+    """A program that blocks there; it goes on, uses the heap from two threads and ends well."""
+    argv = [INSIDE, where, *([os.path.abspath(library)] if library else [])]
+    with subprocess.Popen(argv, env={**os.environ, **env}, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as p:
+        try:
+            assert p.stdout.readline() == b'ready\n'
+            yield p
+            p.stdin.write(b'x')
+            p.stdin.flush()
+            assert p.wait(DEADLINE_S) == 0, (where, p.returncode)
+        except BaseException:
+            p.kill()
+            raise
+
+
+def attempt(pid, want, why='', **kwargs):
+    with Probe(PROBE) as p:
+        r = p.trim(pid, find_ms=300, **kwargs)
+    assert r['result'] in want and why in r['detail'], (want, why, r)
+
+
+def test_inside_what_holds_a_lock():
+    """blocked in malloc, in the loader or in fork, by whatever way: declined"""
+    loader = 'malloc, fork or the dynamic loader'
+    for where, env, why in (
+            ('malloc_stats', {}, loader),
+            ('dl_iterate_phdr', {}, loader),
+            ('dlopen', {'INSIDE': 'constructor'}, loader),
+            ('dlclose', {'INSIDE': 'destructor'}, loader),
+            ('once', {'INSIDE': 'constructor', 'LD_PRELOAD': os.path.abspath(LIBRARY)}, loader),
+            ('lazy-binding', {'INSIDE': 'ifunc'}, loader),
+            ('handler', {}, 'handler'),
+            ('handler-in-malloc', {}, 'handler')):
+        with inside(where, LIBRARY, **env) as p:
+            attempt(p.pid, ['no_safe_thread'], why)
+            if 'LD_PRELOAD' in env:
+                p.stdin.write(b'y') # it waits once more, where it is asked to
+
+
+def test_inside_what_holds_none():
+    """blocked by way of libc in what holds no lock of malloc's: whatever is answered, it goes on"""
+    for where in ('atexit', 'tls-destructor', 'once', 'atfork'):
+        with inside(where) as p:
+            for _ in range(3):
+                attempt(p.pid, ['ok', 'no_safe_thread'])
+
+
+def test_inside_another_malloc():
+    """a malloc in front of libc's that waits with its own lock held: refused, whoever asks"""
+    with inside('once', INSIDE='malloc', LD_PRELOAD=os.path.abspath(MALLOC)) as p:
+        attempt(p.pid, ['other_malloc'], 'libinside-malloc')
+        p.stdin.write(b'y')
+
+
+def test_vfork():
+    """a vfork()ed child has its parent's memory and thread: refused, as is the parent, who sleeps uninterruptibly"""
+    with inside('vfork-child') as p:
+        child = wait_until('the child', lambda: children(p.pid))[0]
+        attempt(child, ['no_safe_thread'], 'not made by its C library')
+        attempt(p.pid, ['no_safe_thread'], '1 in uninterruptible sleep')
 
 
 if __name__ == '__main__':

@@ -116,6 +116,19 @@ static void test_knows_calls_and_restorers(void **state _unused_) {
         assert_false(arch_is_restorer(other));
 }
 
+static void test_reads_the_slot_of_a_call(void **state _unused_) {
+        /* repz call *0x27e7e(%rip) of the loader; call *%rax; call rel32; one whose displacement looks like a call */
+        static const unsigned char slot[] = {0xf3, 0xff, 0x15, 0x7e, 0x7e, 0x02, 0x00},
+                                   reg[] = {0x48, 0x8b, 0x44, 0x24, 0x08, 0xff, 0xd0},
+                                   direct[] = {0x90, 0x90, 0xe8, 0x88, 0x95, 0x01, 0x00},
+                                   either[] = {0x00, 0xff, 0x15, 0x00, 0x00, 0xff, 0xd0};
+
+        assert_int_equal(arch_call_slot(slot, 0xabca), 0xabca + 0x27e7e);
+        assert_int_equal(arch_call_slot(reg, 0xabca), 0);
+        assert_int_equal(arch_call_slot(direct, 0xabca), 0);
+        assert_int_equal(arch_call_slot(either, 0xabca), 0);
+}
+
 /* A frame as the kernel writes it, and a struct kernel_sigaction that sigaction() left on a stack. */
 static void test_tells_a_frame_from_a_sigaction(void **state _unused_) {
         uint64_t frame[ARCH_FRAME_LOOK / 8] = {0x7f0000001000, 7}, action[ARCH_FRAME_LOOK / 8] = {0x7f0000001000};
@@ -138,6 +151,7 @@ int main(void) {
                 cmocka_unit_test(test_too_many_calls_are_refused),
                 cmocka_unit_test(test_which_stops_can_be_begun_again),
                 cmocka_unit_test(test_knows_calls_and_restorers),
+                cmocka_unit_test(test_reads_the_slot_of_a_call),
                 cmocka_unit_test(test_tells_a_frame_from_a_sigaction),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,6 +72,10 @@ bool arch_is_after_call(const unsigned char bytes[static 7]);
  * Return: 0 if they end in no direct call, or could be the end of an indirect one as well. */
 uint64_t arch_direct_call(const unsigned char bytes[static 7], uint64_t addr);
 
+/* arch_call_slot() - the word of memory that holds the target of the call by a fixed address that @bytes end in.
+ * Return: 0 if they end in no such call, or could be the end of another one as well. */
+uint64_t arch_call_slot(const unsigned char bytes[static 7], uint64_t addr);
+
 /* arch_is_restorer() - does @bytes make the system call rt_sigreturn? */
 bool arch_is_restorer(const unsigned char bytes[static 9]);
 
@@ -98,7 +102,8 @@ int arch_switch(pid_t tid, const ThreadState *s, const Chain *c) _must_check_;
 /* arch_chain_mask() - the signals that are blocked while a chain runs. */
 uint64_t arch_chain_mask(void);
 
-/* arch_restore() - the registers of a thread that is to be let go as it was. @again: if our stop has interrupted its
- * call with EINTR, make the kernel begin it again, unless a real signal is waiting. Return: 0 or negative errno. */
+/* arch_restore() - the registers of a thread that is to be let go as it was. @again: if its call would end with EINTR or
+ * go on in restart_syscall, make the kernel begin it again by its arguments, unless a real signal is waiting. Return: 0
+ * or negative errno. */
 int arch_restore(pid_t tid, const ThreadState *s, bool again);
 

@@ -44,6 +44,10 @@ uint64_t arch_direct_call(const unsigned char bytes[static 7] _unused_, uint64_t
         return 0;
 }
 
+uint64_t arch_call_slot(const unsigned char bytes[static 7] _unused_, uint64_t addr _unused_) {
+        return 0;
+}
+
 bool arch_is_restorer(const unsigned char bytes[static 9] _unused_) {
         return false;
 }

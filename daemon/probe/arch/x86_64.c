@@ -133,6 +133,20 @@ uint64_t arch_direct_call(const unsigned char b[static 7], uint64_t addr) {
         return addr + (uint64_t)displacement;
 }
 
+/* call *disp(%rip): ff 15 and 4 bytes; the other lengths of an indirect call end at other bytes. */
+uint64_t arch_call_slot(const unsigned char b[static 7], uint64_t addr) {
+        static const unsigned elsewhere[] = {5, 4, 3, 0};
+        int32_t displacement;
+
+        if (b[1] != 0xff || b[2] != 0x15)
+                return 0;
+        for (size_t i = 0; i < ELEMENTSOF(elsewhere); i++)
+                if (b[elsewhere[i]] == 0xff && (b[elsewhere[i] + 1] >> 3 & 7) == 2)
+                        return 0;
+        memcpy(&displacement, b + 3, sizeof(displacement));
+        return addr + (uint64_t)displacement;
+}
+
 bool arch_is_restorer(const unsigned char b[static 9]) {
         static const unsigned char wide[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05},
                                    narrow[] = {0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05};
@@ -306,7 +320,8 @@ uint64_t arch_chain_mask(void) {
 int arch_restore(pid_t tid, const ThreadState *s, bool again) {
         struct user_regs_struct regs = s->regs;
 
-        if (again && (long)regs.orig_rax >= 0 && (long)regs.rax == -EINTR)
+        if (again && (long)regs.orig_rax >= 0 &&
+            ((long)regs.rax == -EINTR || (long)regs.rax == -ERESTART_RESTARTBLOCK))
                 regs.rax = (unsigned long)-ERESTARTNOHAND; /* begins again, or EINTR if a handler runs after all */
         return write_regs(tid, &regs);
 }

@@ -23,7 +23,7 @@ bool calls_has_own_mask(long nr, const uint64_t args[static 6]);
 /* calls_can_keep_mask() - does this kernel tell a tracer the thread's own mask then? */
 bool calls_can_keep_mask(void);
 
-/* calls_begin_again() - of a call that was interrupted with EINTR: had it done nothing, whatever its arguments? Not so
+/* calls_begin_again() - of a call that was interrupted with EINTR: had it done nothing, whatever its rank? Not so
  * of close(), say, which is done by then: again it would close what another thread has opened meanwhile. */
 bool calls_begin_again(long nr);
 

@@ -45,6 +45,7 @@ static const char *const malloc_names[] = {
 /* A thread inside one of these holds a lock (or is about to be copied) that a call on top of it could need. */
 static const char *const guarded_names[] = {
         "fork", "_Fork", "vfork", "posix_spawn", "posix_spawnp", "pthread_create", "dl_iterate_phdr",
+        "malloc_stats", /* writes to stderr, whatever that is, with each arena's lock held */
 };
 
 static const char *const hook_names[] = {"__malloc_hook", "__realloc_hook", "__memalign_hook", "__free_hook",

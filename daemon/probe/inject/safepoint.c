@@ -42,6 +42,7 @@ typedef struct Scan {
         const Maps *maps;
         long nr;       /* the call it stopped in */
         uint64_t at;   /* where words[0] of a batch lies */
+        unsigned n_slots; /* targets of calls that were read */
         bool maybe_in; /* a word was seen that is harmless only as long as no handler is active */
 } Scan;
 
@@ -50,7 +51,10 @@ typedef struct Scan {
  * within the loader proves nothing: all that can block here, be it a constructor, a destructor, an IFUNC resolver, an
  * auditor or the loader's own lock, is reached by an indirect call, and so a thread inside has such a word besides.
  * A jump leaves no word, and DT_FINI may be reached by one: what that thread can hold is dl_load_lock, which no call
- * of ours takes. With malloc hooks it is not so: the loader reaches malloc through its PLT until glibc 2.30.
+ * of ours takes. With malloc hooks it is not so: the loader reaches malloc through its PLT until glibc 2.30. Later it
+ * does by a pointer at a fixed address, and a call by such a one says where it leads: to an allocator, or into libc
+ * (__rtld_malloc, ___rtld_mutex_lock; 2.31, 2.34), where nothing that the loader calls so runs others' code, or waits
+ * but in low-level locks.
  *
  * An allocator is entered by its caller's call and waits, if it does, by the calls named here; for glibc's see
  * judge_stack(). Its constructors leave words on the main thread's stack as the loader does.
@@ -58,7 +62,9 @@ typedef struct Scan {
  * fork() of glibc waits by clone and low-level locks, which are never candidates, but for its handlers; and those run
  * while it holds none of malloc's locks (since 2.24; __libc_single_threaded is of 2.32). Other allocators' handlers
  * take theirs. Every process that was forked and never executed, as PostgreSQL's are, may keep its word. */
-static bool may_be_left_over(const Scan *s, const TextRange *range, uint64_t call_target) {
+static bool may_be_left_over(const Scan *s, const TextRange *range, uint64_t target) {
+        const TextRange *callee;
+
         if (s->image->has_hooks)
                 return false;
         switch (range->kind) {
@@ -72,7 +78,9 @@ static bool may_be_left_over(const Scan *s, const TextRange *range, uint64_t cal
                 return s->image->n_allocators == 1 && s->image->allocators[0].kind == ALLOCATOR_GLIBC &&
                        s->image->sym.single_threaded != 0;
         case RANGE_LOADER:
-                return call_target >= range->start && call_target < range->end;
+                callee = range_of(s->image, target);
+                return callee == range || (target >= s->image->libc_start && target < s->image->libc_end) ||
+                       (callee && callee->kind != RANGE_LOADER && may_be_left_over(s, callee, 0));
         default:
                 return false;
         }
@@ -80,6 +88,17 @@ static bool may_be_left_over(const Scan *s, const TextRange *range, uint64_t cal
 
 #define BATCH      256
 #define CALL_BYTES 7
+
+#define SLOTS_MAX 64
+
+/* Where the call leads that @code, before @addr, ends in. Return: 0: not known. */
+static uint64_t call_target(Scan *s, const unsigned char code[static CALL_BYTES], uint64_t addr) {
+        uint64_t target = arch_direct_call(code, addr), slot = target ? 0 : arch_call_slot(code, addr);
+
+        if (slot && (++s->n_slots > SLOTS_MAX || remote_read(s->pid, slot, &target, sizeof(target)) < 0))
+                return 0;
+        return target;
+}
 
 /* Which of @n words that point into guarded text look like return addresses? Every real one stands right behind a call
  * instruction; others (the dynamic loader's _dl_fini, say, which every main thread keeps) do not. */
@@ -97,7 +116,7 @@ static SafePoint judge_hits(Scan *s, const uint64_t *hits, size_t n) {
         for (size_t i = 0; i < n; i++) {
                 if (!arch_is_after_call(code[i]))
                         continue;
-                if (!may_be_left_over(s, range_of(s->image, hits[i]), arch_direct_call(code[i], hits[i])))
+                if (!may_be_left_over(s, range_of(s->image, hits[i]), call_target(s, code[i], hits[i])))
                         return SAFE_IN_GUARDED;
                 s->maybe_in = true;
         }
@@ -264,9 +283,11 @@ static uint64_t own_stack_start(const SafeAsk *ask, const Map *map, uint64_t sp,
 static SafePoint judge_room(const SafeAsk *ask, const Map *map, uint64_t sp, uint64_t tp) {
         uint64_t start = own_stack_start(ask, map, sp, tp);
 
+        /* of a coroutine's stack it is not known what its thread's own leads back into */
         if (start == 0)
                 return SAFE_OTHER_STACK;
-        return sp < start || sp - start < ARCH_RED_ZONE + ask->room ? SAFE_NO_ROOM : SAFE_POINT;
+        /* memory below the map is not asked for: a write from outside does not grow a stack */
+        return ask->room && (sp < start || sp - start < ARCH_RED_ZONE + ask->room) ? SAFE_NO_ROOM : SAFE_POINT;
 }
 
 /* Is the memory that the thread runs in the one that was looked at? Its canary says so for nothing; where that is not
@@ -349,8 +370,7 @@ SafePoint safepoint_check(const SafeAsk *ask, SafeSeen *ret) {
         if (!is_descriptor_of(ask->candidate->ns_tid))
                 return SAFE_NO_DESCRIPTOR;
         r = judge_stack(&scan, sp, end, have);
-        /* memory below the map is not asked for: a write from outside does not grow a stack */
-        return r == SAFE_POINT && ask->room ? judge_room(ask, stack, sp, tp) : r;
+        return r == SAFE_POINT ? judge_room(ask, stack, sp, tp) : r;
 }
 
 SafePoint safepoint_learn(const Tracee *t, bool late_too, Candidate *c) {

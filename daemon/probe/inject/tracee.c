@@ -61,12 +61,20 @@ static void detach(Tracee *t, int sig) {
                         return;
 }
 
-/* Fails only if the thread was killed meanwhile. */
-static void repair(const Tracee *t) {
+/* Shall the call that our stop interrupted begin again by its arguments? That hides an EINTR. And it spares those that
+ * lose nothing by it restart_syscall, where nobody could be borrowed from until they end: poll() without a time-out,
+ * sleeps to a point in time. */
+static bool begins_again(const Tracee *t) {
         uint64_t args[6];
         long nr = arch_syscall(&t->state, args);
+        int rank = nr < 0 ? CALLS_NEVER : calls_rank(nr, args);
 
-        if (nr >= 0 && calls_begin_again(nr))
+        return nr >= 0 && (calls_begin_again(nr) || (rank != CALLS_NEVER && rank < CALLS_RELATIVE));
+}
+
+/* Fails only if the thread was killed meanwhile. */
+static void repair(const Tracee *t) {
+        if (begins_again(t))
                 (void)arch_restore(t->tid, &t->state, true);
 }
 
@@ -164,7 +172,7 @@ int tracee_switch(Tracee *t, const Chain *chain, bool own_mask, uint64_t *ret_he
                 r = -EINTR;
         if (r < 0) {
                 (void)set_mask(t, t->state.sigmask);
-                (void)arch_restore(t->tid, &t->state, true); /* it was in a call that may be begun again */
+                (void)arch_restore(t->tid, &t->state, begins_again(t));
         }
         let_go(t, ret_held_usec);
         return r;
