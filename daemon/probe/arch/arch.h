@@ -102,8 +102,8 @@ int arch_switch(pid_t tid, const ThreadState *s, const Chain *c) _must_check_;
 /* arch_chain_mask() - the signals that are blocked while a chain runs. */
 uint64_t arch_chain_mask(void);
 
-/* arch_restore() - the registers of a thread that is to be let go as it was. @again: if its call would end with EINTR or
- * go on in restart_syscall, make the kernel begin it again by its arguments, unless a real signal is waiting. Return: 0
- * or negative errno. */
+/* arch_restore() - the registers of a thread that is to be let go as it was. @again: if its call would end with EINTR,
+ * or go on in restart_syscall, make the kernel begin it again by its arguments, unless a real signal is waiting.
+ * Return: 0 or negative errno. */
 int arch_restore(pid_t tid, const ThreadState *s, bool again);
 
