@@ -164,6 +164,70 @@ def kill_together(build, target, row, rnd, go_on):
     judge(target, row, 'after the next call')
 
 
+class Storm:
+    """One target of threads that allocate without pause, under calls."""
+
+    HEAD = ('allocator', 'calls', 'refused', 'declined', 'longest stop us', 'million steps', 'died', 'hung', 'wrong', 'left over', 'said')
+
+    def __init__(self, name):
+        self.name = name
+        self.calls = self.refused = self.declined = self.stop_max = self.steps = self.died = self.hung = self.wrong = self.left = 0
+        self.said = ''
+
+    def bad(self):
+        return self.died + self.hung + self.wrong + self.left
+
+    def columns(self):
+        return (self.name, self.calls, self.refused, self.declined, self.stop_max, f'{self.steps / 1e6:.1f}', self.died, self.hung,
+                self.wrong, self.left, self.said or '-')
+
+
+def storms(threads):
+    """(name, arguments, environment) of each kind of heap."""
+    args = ('allocator-hot', f'threads={threads}', 'all=1', 'max_bytes=20000')
+    debug = LIBRARIES + 'libc_malloc_debug.so.0' # since glibc 2.34 MALLOC_CHECK_ is its, and unread without it
+    yield 'glibc', args, {}
+    yield 'glibc, MALLOC_PERTURB_=165', args, {'MALLOC_PERTURB_': '165'}
+    yield 'glibc, 2 arenas, no tcache', args, {'GLIBC_TUNABLES': 'glibc.malloc.arena_max=2:glibc.malloc.tcache_count=0'}
+    if os.path.exists(debug):
+        yield 'glibc, MALLOC_CHECK_=3', args, {'MALLOC_CHECK_': '3', 'LD_PRELOAD': debug}
+    for env in preloads():
+        yield os.path.basename(env['LD_PRELOAD']).split('.')[0], args, env
+
+
+def storm(build, name, args, env, calls):
+    """@calls trims; after each the loops must go on, and the target's canaries be whole."""
+    row = Storm(name)
+    target = Target(build.mkleak, *args, env={**os.environ, **env})
+    with Probe(build.probe) as probe:
+        for _ in range(calls):
+            reply = probe.trim(target.pid, find_ms=2000)
+            row.calls += reply['result'] == 'ok'
+            row.refused += reply['result'] != 'ok'
+            row.declined += reply['declined']
+            row.stop_max = max(row.stop_max, reply['stop_max_usec'])
+            if reply['result'] != 'ok':
+                row.said = reply['result']
+                if row.refused == 5 and not row.calls:
+                    break
+            status = ask(target)
+            if not status:
+                row.died += status == {}
+                row.hung += status is None
+                break
+            row.wrong += status['ok'] != '1' or int(status['loops']) == row.steps
+            row.steps = int(status['loops'])
+            if row.wrong:
+                row.said = status.get('note', 'no step was made')
+                break
+    row.left = len(target.scratch_maps()) if target.process.poll() is None else 0
+    target.process.kill()
+    target.process.wait()
+    target.process.stdin.close()
+    target.process.stdout.close()
+    return row
+
+
 def stepper(build, target, step, whom='both'):
     """(the last line's words, the steps): see tests/targets/stepper.c"""
     out = subprocess.run([build.stepper, build.probe, str(target.pid), str(start_ticks(target.pid)), str(step), whom],

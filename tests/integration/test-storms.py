@@ -9,7 +9,7 @@ import sys
 import tap
 from lib import Skip
 from probelib import Probe
-from stormlib import Build, Row, kill_at_random, kill_by_step, kill_together, preloads, torment
+from stormlib import Build, Row, kill_at_random, kill_by_step, kill_together, preloads, storm, storms, torment
 from unseenlib import Kind, Unseen, call_all_kinds, call_one_kind, look
 
 BUILD = Build(sys.argv[1])
@@ -104,6 +104,17 @@ def test_unseen_calls():
     assert {'futex', 'cond', 'read-pipe', 'poll', 'epoll', 'accept', 'nanosleep'} <= borrowed, borrowed
     never = {'on-altstack', 'pause', 'sigsuspend', 'mutex', 'mutex-pi', 'write-pipe', 'spin-sse-x87'}
     assert not never & borrowed, never & borrowed
+
+
+@tap.deadline(240)
+def test_malloc_storm():
+    """16 threads in malloc, calloc, realloc, memalign and free without pause, called into: none stuck, no canary touched"""
+    need_injector()
+    for name, args, env in storms(16):
+        row = storm(BUILD, name, args, env, 4)
+        assert not row.bad(), (row.HEAD, row.columns())
+        if 'MALLOC_CHECK_' not in env: # checked by a malloc of its own, which has no purge
+            assert row.calls, (row.HEAD, row.columns())
 
 
 if __name__ == '__main__':

@@ -5,6 +5,7 @@
  */
 #include "targets/mkleak.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #define MIB        (1024 * 1024u)
 #define LIVE_MAGIC 0x9e3779b97f4a7c15u
 #define SLOTS      128
+#define CANARY     16 /* no block is smaller */
 
 typedef struct Heap {
         unsigned char **live; /* Shape: n */
@@ -237,30 +239,78 @@ static uint64_t hot_random(Hot *h) {
         return h->seed * 0x2545f4914f6cdd1du;
 }
 
-/* hot_step() - one malloc, or one check and free. Return: whether the block was as it had been written. */
-static bool hot_step(Hot *h, size_t max_bytes) {
+/* Canaries of CANARY bytes at both ends of a block. */
+static void hot_mark(Hot *h, size_t i) {
+        memset(h->slots[i].p, h->slots[i].tag, CANARY);
+        memset(h->slots[i].p + h->slots[i].n - CANARY, h->slots[i].tag, CANARY);
+}
+
+static bool hot_is_marked(const unsigned char *p, unsigned char tag) {
+        for (size_t i = 0; i < CANARY; i++)
+                if (p[i] != tag)
+                        return false;
+        return true;
+}
+
+static bool hot_is_zero(const unsigned char *p, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                if (p[i] != 0)
+                        return false;
+        return true;
+}
+
+/* One of malloc, calloc, whose zeros are looked at, and memalign. */
+static unsigned char *hot_allocate(size_t n, uint64_t x, bool *ret_right) {
+        unsigned char *p;
+
+        switch (x % 4) {
+        case 0:
+                p = calloc(1, n);
+                *ret_right = p && hot_is_zero(p, n);
+                break;
+        case 1:
+                p = memalign((size_t)32 << (x >> 2) % 8, n);
+                *ret_right = ((uintptr_t)p & (((uintptr_t)32 << (x >> 2) % 8) - 1)) == 0;
+                break;
+        default:
+                p = malloc(n);
+        }
+        if (!p)
+                mk_die("malloc", ENOMEM);
+        return p;
+}
+
+/* hot_step() - one allocation, or one check and free, or with @all one check and realloc. Return: whether the block was
+ * as it had been written. */
+static bool hot_step(Hot *h, size_t max_bytes, bool all) {
         uint64_t x = hot_random(h);
-        size_t i = x % SLOTS;
+        size_t i = x % SLOTS, n = CANARY + (size_t)(x >> 32) % max_bytes;
+        unsigned char *p = h->slots[i].p;
         bool right = true;
 
-        if (h->slots[i].p) {
-                unsigned char *p = h->slots[i].p;
-
-                right = p[0] == h->slots[i].tag && p[h->slots[i].n - 1] == h->slots[i].tag;
-                free(p);
-                h->slots[i].p = NULL;
-                return right;
-        }
-        h->slots[i].n = 16 + (size_t)(x >> 32) % max_bytes;
+        if (p) {
+                right = hot_is_marked(p, h->slots[i].tag) && hot_is_marked(p + h->slots[i].n - CANARY, h->slots[i].tag);
+                if (all && (x >> 24) % 3 == 0) {
+                        p = realloc(p, n);
+                        right = right && p && hot_is_marked(p, h->slots[i].tag);
+                } else {
+                        free(p);
+                        p = NULL;
+                }
+        } else
+                p = all ? hot_allocate(n, x >> 12, &right) : allocate(n);
+        h->slots[i].p = p;
+        h->slots[i].n = n;
         h->slots[i].tag = (unsigned char)(x >> 16);
-        h->slots[i].p = allocate(h->slots[i].n);
-        h->slots[i].p[0] = h->slots[i].p[h->slots[i].n - 1] = h->slots[i].tag;
+        if (p)
+                hot_mark(h, i);
         return right;
 }
 
 typedef struct HotArgs {
         Mk *m;
         uint64_t rest_usec, max_bytes;
+        bool all;
 } HotArgs;
 
 static void *hot_main(void *userdata) {
@@ -269,7 +319,7 @@ static void *hot_main(void *userdata) {
 
         for (;;) {
                 for (size_t i = 0; i < 256; i++)
-                        if (!hot_step(&h, (size_t)a->max_bytes))
+                        if (!hot_step(&h, (size_t)a->max_bytes, a->all))
                                 mk_bad(a->m, "a-block-changed");
                 a->m->n_loops += 256;
                 if (a->rest_usec)
@@ -299,6 +349,7 @@ int mk_allocator_hot(Mk *m) {
 
         a.m = m;
         a.rest_usec = mk_arg_u64(m, "rest_usec", 0);
+        a.all = mk_arg_u64(m, "all", 0);
         a.max_bytes = max_of(mk_arg_u64(m, "max_bytes", 32768), (uint64_t)1);
         return serve_hot(m, max_of(mk_arg_u64(m, "threads", 2), (uint64_t)1), hot_main, &a);
 }
@@ -313,7 +364,7 @@ int mk_single_hot(Mk *m) {
         mk_ready(m);
         for (;;) {
                 for (size_t i = 0; i < 4096; i++)
-                        if (!hot_step(&h, max_bytes))
+                        if (!hot_step(&h, max_bytes, false))
                                 mk_bad(m, "a-block-changed");
                 m->n_loops += 4096;
                 int r = w->kind->block(w);

@@ -521,9 +521,11 @@ static void *ticker_main(void *userdata) {
                                         &(struct timespec){.tv_sec = (time_t)(next / 1000000000u),
                                                            .tv_nsec = (long)(next % 1000000000u)},
                                         NULL);
-                uint64_t now = mk_now_nsec();
                 if (r == EINTR)
                         t->n_eintr++;
+                if (t->alloc_bytes)
+                        free(memset(malloc(t->alloc_bytes), 1, t->alloc_bytes));
+                uint64_t now = mk_now_nsec();
                 t->n_ticks++;
                 t->gap_max_nsec = max_of((uint64_t)t->gap_max_nsec, now - last);
                 last = now;
@@ -537,6 +539,7 @@ void ticker_start(Mk *m, uint64_t period_nsec) {
         if (period_nsec == 0)
                 return;
         m->ticker.period_nsec = period_nsec;
+        m->ticker.alloc_bytes = mk_arg_u64(m, "tick_alloc", 0);
         int r = pthread_create(&m->ticker.thread, NULL, ticker_main, &m->ticker);
         if (r != 0)
                 mk_die("pthread_create", r);

@@ -16,12 +16,14 @@ static const MkTarget targets[] = {
          "single-threaded: size_mib (64) of freed holes (16384) between live blocks (48); of the holes every "
          "keep_every-th (0: none) is kept",
          mk_fragment},
-        {"fragment-threads", "size_mib= hole_bytes= live_bytes= keep_every= threads= wait= main= tick=",
+        {"fragment-threads", "size_mib= hole_bytes= live_bytes= keep_every= threads= wait= main= tick= tick_alloc=",
          "the same over threads (4) with an arena each, which then sleep in wait (futex)", mk_fragment_threads},
         {"epoll-eintr", "threads= wait= timeout_ms= main= size_mib= tick=",
          "threads that sleep in wait (all kinds, one each), count EINTR and check every result", mk_epoll_eintr},
-        {"allocator-hot", "threads= idle= rest_usec= max_bytes= tick=",
-         "threads (2) in a malloc/free loop that check what they wrote, idle (1) others in futex", mk_allocator_hot},
+        {"allocator-hot", "threads= idle= rest_usec= max_bytes= all= tick=",
+         "threads (2) in a malloc/free loop that check what they wrote, with all= (0) also in calloc, realloc and "
+         "memalign; idle (1) others in futex",
+         mk_allocator_hot},
         {"single-hot", "max_bytes=", "one thread that allocates, frees and looks at stdin", mk_single_hot},
         {"fork-hot", "threads= idle=", "threads (1) that fork and reap in a loop: fork holds every arena lock",
          mk_fork_hot},

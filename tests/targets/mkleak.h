@@ -72,7 +72,7 @@ struct Waiter {
 
 struct Ticker {
         pthread_t thread;
-        uint64_t period_nsec;
+        uint64_t period_nsec, alloc_bytes; /* alloc_bytes: allocated and freed each tick; 0 = none */
         atomic_uint_fast64_t n_ticks, gap_max_nsec, n_eintr;
         bool running;
 };
