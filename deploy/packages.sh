@@ -48,6 +48,7 @@ PLATEAU_TEST_DEPS=(
         '?hdr:jemalloc/jemalloc.h=libjemalloc-dev'
         '?hdr:gperftools/tcmalloc.h=libgoogle-perftools-dev'
         '?cmd:musl-gcc=musl-tools'
+        '?cmd:mmdebstrap=mmdebstrap'
 )
 
 # tests/run --programs: what tests/programs calls into. Packages of services would run theirs from the next boot on, so

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """plateau-probe spoken to directly (daemon/probe/proto.h), and the target factory (tests/targets/mkleak.h)."""
 import os
+import re
 import signal
 import socket
 import struct
@@ -99,6 +100,14 @@ def children(pid):
             return [int(word) for word in f.read().split()]
     except OSError:
         return []
+
+
+def mkleak_sources(source):
+    """mkleak's files, for who builds it another way: the list is tests/targets/meson.build's."""
+    folder = os.path.join(source, 'tests', 'targets')
+    with open(os.path.join(folder, 'meson.build'), encoding='ascii') as f:
+        listed = re.search(r'mkleak_sources = files\(([^)]*)\)', f.read()).group(1)
+    return [os.path.join(folder, name) for name in re.findall(r"'([^']+)'", listed)]
 
 
 class Target:

@@ -16,7 +16,7 @@ import tempfile
 
 import tap
 from lib import Skip, need
-from probelib import Probe, Target
+from probelib import Probe, Target, mkleak_sources
 
 PROBE, SOURCE, MKLEAK = sys.argv[1:4]
 RUST = sys.argv[sys.argv.index('--rust') + 1:] if '--rust' in sys.argv else ['jemalloc']
@@ -49,9 +49,8 @@ def build(name, *arguments, compiler='gcc', source='allocleak.c'):
 
 def mkleak(name, *arguments):
     """mkleak, which looks at itself more closely, linked with an allocator."""
-    sources = [os.path.basename(p) for p in sorted(glob.glob(TARGETS + '/mkleak*.c'))]
     include = (f'-I{SOURCE}/daemon', f'-I{SOURCE}/tests', '-D_GNU_SOURCE')
-    return build(name, *include, '-pthread', *arguments, source=sources)
+    return build(name, *include, '-pthread', *arguments, source=mkleak_sources(SOURCE))
 
 
 def trim(target, want='ok', **kwargs):
