@@ -107,7 +107,7 @@ class Jvm:
 
 
 def reclaim(pid, *args, want='ok', deadline_s=DEADLINE_S, **kwargs):
-    done = subprocess.run([PLATEAU, 'reclaim', '--json', *args, str(pid)], stdout=subprocess.PIPE,
+    done = subprocess.run([PLATEAU, 'reclaim', '--json', '--find-timeout', '20s', *args, str(pid)], stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, timeout=deadline_s, check=False,
                           env={**os.environ, 'PLATEAU_PROBE': PROBE}, **kwargs)
     assert done.stdout, done
@@ -147,6 +147,7 @@ def need_injector():
         raise Skip('the injected call is for x86_64 only')
 
 
+@tap.deadline(180)
 def test_asleep_and_awake():
     """a JVM whose attach listener sleeps is woken, one that listens is asked; both give the memory back"""
     for java in javas():
@@ -203,6 +204,7 @@ def test_reduced_signals():
             by_injection(jvm.pid, 'listener sleeps')
 
 
+@tap.deadline(180)
 def test_attach_disabled():
     """attach switched off, by an option or by the environment: not signalled, the call is injected"""
     need_injector()
@@ -262,6 +264,7 @@ def test_not_our_user():
         assert not os.path.exists(jvm.socket_path())
 
 
+@tap.deadline(180)
 def test_own_namespaces():
     """in a PID namespace and with a /tmp of its own, as in a container"""
     need_root()
@@ -286,6 +289,7 @@ def test_own_namespaces():
             by_attach(jvm.pid)
 
 
+@tap.deadline(180)
 def test_something_in_the_sockets_place():
     """a link, or the socket of another process, where the JVM's should be: not taken for it"""
     need_injector()
@@ -355,6 +359,7 @@ class NoJvm:
             assert status == 0, f'it got SIGQUIT: {status}'
 
 
+@tap.deadline(180)
 def test_no_jvm():
     """no SIGQUIT for a process that merely has a libjvm.so mapped, the real one too"""
     with tempfile.TemporaryDirectory() as folder:
@@ -408,8 +413,8 @@ def test_no_answer_to_the_signal():
     need_injector()
     with Jvm(javas()[0]) as jvm:
         with held(jvm, 'Signal Dispatch'):
-            answer = reclaim(jvm.pid, '--find-timeout', '300ms')
-            assert 'did not answer in time' in answer['attach_refusal'] and answer['call'] == 'malloc_trim', answer
+            answer = reclaim(jvm.pid, '--find-timeout', '1s', want=None) # a busy machine may have no safe thread then
+            assert 'did not answer in time' in answer['attach_refusal'] and answer['call'] != COMMAND, answer
             assert jvm.left_over()
         wait_until('the file that woke it is gone', lambda: not jvm.left_over())
         by_attach(jvm.pid)
@@ -431,6 +436,7 @@ def test_killed_while_waiting():
             by_attach_when_free(jvm.pid)
 
 
+@tap.deadline(300)
 def test_killed_at_any_instant():
     """the command is killed a hundred times between its start and its answer: the JVM prints nothing, no file stays"""
     instants = random.Random(1)
@@ -468,7 +474,7 @@ def test_daemon():
         config = (f'targets: [{{name: java, match: {{pid: {jvm.pid}}}, limit: 200MiB}}]\n'
                   'sample: {interval: 200ms}\n'
                   'policy: {startup_grace: 0, alert: {enabled: false}, rotate: {enabled: false}, '
-                  'reclaim: {used_ratio: 40%, for: 0, cooldown: 1h}}\n')
+                  'reclaim: {used_ratio: 40%, for: 0, cooldown: 1h, find_timeout: 20s}}\n')
         with Daemon(PLATEAUD, PROBE, config) as d:
             done = d.event('reclaim.done')
             assert done['method'] == COMMAND and done['result'] == 'ok', done
@@ -490,7 +496,7 @@ def test_daemon_falls_back():
             config = (f'targets: [{{name: java, match: {{pid: {jvm.pid}}}, limit: 200MiB}}]\n'
                       'sample: {interval: 200ms}\n'
                       'policy: {startup_grace: 0, alert: {enabled: false}, rotate: {enabled: false}, '
-                      f'reclaim: {{used_ratio: 40%, for: 0, cooldown: 1h, jvm_attach: {setting}}}}}\n')
+                      f'reclaim: {{used_ratio: 40%, for: 0, cooldown: 1h, find_timeout: 20s, jvm_attach: {setting}}}}}\n')
             with Daemon(PLATEAUD, PROBE, config) as d:
                 done = d.event('reclaim.done')
                 assert done['method'] == 'malloc_trim' and done['result'] == 'ok', done
