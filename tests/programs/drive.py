@@ -27,7 +27,6 @@ from lib import DEADLINE_S, Skip, wait_until  # noqa: E402
 from programs import TABLE, Program, Start  # noqa: E402,F401
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
-CAP_SYS_PTRACE = 19
 START_S = 60
 BUILD_S = 300
 STOP_S = 10
@@ -107,12 +106,6 @@ class Place:
     def copy(self, path):
         with open(path, 'rb') as f:
             return self.write(os.path.basename(path), f.read())
-
-    def tool(self, path):
-        """A program of ours where the user can run it: the build may lie in somebody's home."""
-        if self.user and not os.path.exists(self.path(os.path.basename(path))):
-            shutil.copy(path, self.folder)
-        return self.path(os.path.basename(path)) if self.user else path
 
     def cache(self, name):
         path = os.path.join(self.tools.cache or self.folder, name)
@@ -293,20 +286,9 @@ def end(process):
         f.close()
 
 
-def may_trace():
-    """Have we CAP_SYS_PTRACE to give away?"""
-    with open('/proc/self/status', encoding='utf-8') as f:
-        return int(re.search(r'^CapEff:\s*(\S+)', f.read(), re.M).group(1), 16) >> CAP_SYS_PTRACE & 1
-
-
-def reclaim(tools, place, pid):
-    """The answer of `plateau reclaim PID --json`, asked by the program's user: a call wants that besides the right to
-    trace, see HACKING.md."""
-    argv = [place.tool(tools.plateau), 'reclaim', '--json', '--probe', place.tool(tools.probe), str(pid)]
-    if place.user:
-        capability = ['--inh-caps=+sys_ptrace', '--ambient-caps=+sys_ptrace'] if may_trace() else [] # for Yama
-        argv = ['setpriv', f'--reuid={place.user.pw_uid}', f'--regid={place.user.pw_gid}', '--clear-groups', *capability,
-                '--', *argv]
+def reclaim(tools, pid):
+    """The answer of `plateau reclaim PID --json`, asked by ourselves: if we are root, of another user's process."""
+    argv = [tools.plateau, 'reclaim', '--json', '--probe', tools.probe, str(pid)]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=DEADLINE_S)
     if not done.stdout:
         raise AssertionError(f'plateau reclaim ended with {done.returncode} and said {done.stderr[-300:]!r}')
@@ -319,7 +301,7 @@ def reclaim_all(tools, server, result):
     for _ in range(tools.reclaims):
         for attempt in range(TRIES):
             pids = pids or server.pids()
-            reply = reclaim(tools, server.place, pids.pop(0))
+            reply = reclaim(tools, pids.pop(0))
             if reply['reason'] == 'access':
                 raise Skip(f'no right to trace here: {reply["detail"]}')
             result.replies.append(reply)
