@@ -56,6 +56,7 @@ class Result:
     control: dict = None
     load: dict = None
     processes: int = 0
+    gone: set = field(default_factory=set) # of these, those that ended under the load
     wrong: list = field(default_factory=list) # what must not be
 
     def count(self, reason):
@@ -322,7 +323,15 @@ def scratch_maps(pids):
     return {pid: n for pid, n in found.items() if n}
 
 
-def judge(program, tools, result, server, pids):
+def unmap_left(tools, server):
+    """A process that is too busy to lend a thread for it keeps its scratch mapping: until the next call at latest."""
+    for pid in scratch_maps(server.pids()):
+        for _ in range(TRIES):
+            if reclaim(tools, pid)['reason'] not in TRANSIENT:
+                break
+
+
+def judge(program, tools, result, server):
     """What must not be, into result.wrong."""
     wrong, got = result.wrong, result.count(program.want)
     odd = {r: n for r, n in result.refusals().items() if r != program.want and r not in TRANSIENT}
@@ -338,9 +347,8 @@ def judge(program, tools, result, server, pids):
             wrong.append(f'clients: {phase["answers"]} answers, {phase["errors"]} errors, first: {phase["first_error"]}')
     if not server.alive():
         wrong.append(f'it ended with {server.process.returncode}: {server.said()}')
-    gone = pids - set(server.pids())
-    if gone:
-        wrong.append(f'processes of it ended: {sorted(gone)}: {server.said()}')
+    if result.gone:
+        wrong.append(f'processes of it ended: {sorted(result.gone)}: {server.said()}')
     kept = scratch_maps(server.pids())
     if kept:
         wrong.append(f'scratch memory is left in {kept}')
@@ -367,7 +375,7 @@ def drive(program: Program, tools: Tools) -> Result:
         server = Server(program, place, path)
         stack.callback(server.stop)
         load = Load(server, program.client)
-        stack.callback(load.stop)
+        stack.callback(load.stop) # also when it has ended
         time.sleep(tools.control_s / 2) # the load's own warm-up, judged with the rest but not compared
         first = load.phase()
         time.sleep(tools.control_s)
@@ -379,7 +387,10 @@ def drive(program: Program, tools: Tools) -> Result:
         result.processes = len(pids)
         reclaim_all(tools, server, result)
         result.load = load.phase()
-        judge(program, tools, result, server, pids)
+        result.gone = pids - set(server.pids())
+        load.stop()
+        unmap_left(tools, server)
+        judge(program, tools, result, server)
     return result
 
 
