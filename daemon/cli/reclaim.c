@@ -271,7 +271,8 @@ static const ArgOption options[] = {
         {"timeout", 't', ARG_DURATION, "TIME", offsetof(ReclaimArgs, timeout_usec), USEC_PER_MSEC, USEC_PER_HOUR,
          "How long the call may take; afterwards it is left to finish by itself. Default: 10s."},
         {"find-timeout", 'f', ARG_DURATION, "TIME", offsetof(ReclaimArgs, find_timeout_usec), USEC_PER_MSEC,
-         USEC_PER_HOUR, "How long to look for a thread at a proven safe point, or to wait for a JVM to listen. Default: 2s."},
+         USEC_PER_HOUR,
+         "How long to look for a thread at a proven safe point, or to wait for a JVM to listen. Default: 2s."},
         {"allow-seccomp", 0, ARG_FLAG, NULL, offsetof(ReclaimArgs, allow_seccomp), 0, 0,
          "Also into a process under a seccomp filter whose verdict on our system calls is not known. A filter that "
          "kills would kill it."},
