@@ -2,15 +2,17 @@
 """Which thread is borrowed, out of which call, with which rights; and what is said when there is none."""
 import contextlib
 import os
+import random
 import shutil
+import signal
 import subprocess
 import sys
 
 import tap
-from lib import DEADLINE_S, Skip, wait_until
-from probelib import Probe, Target, children
+from lib import DEADLINE_S, Skip, need, wait_until
+from probelib import TRIM_OP, Probe, Target, children, let_pass
 
-PROBE, MKLEAK, INSIDE, LIBRARY, MALLOC = sys.argv[1:6]
+PROBE, MKLEAK, CALLS, INSIDE, LIBRARY, MALLOC = sys.argv[1:7]
 MIB = 1 << 20
 NOBODY, SOMEBODY = 65534, 65533
 
@@ -112,6 +114,60 @@ def test_another_user_without_capability():
     with Target(MKLEAK, 'steady', user=SOMEBODY) as t:
         r = trim(t, 'access', probe=probe)
         assert f'it runs as uid {SOMEBODY}, the probe as uid {NOBODY}' in r['detail'], r
+
+
+CALL_NAMES = ('ppoll-mask', 'pselect-mask', 'epoll_pwait-mask', 'epoll_pwait2', 'nap', 'semop', 'semtimedop', 'msgrcv',
+              'mq_receive', 'futex_waitv', 'io_uring_enter')
+
+
+@contextlib.contextmanager
+def calls(name):
+    """A process that waits in this call; a byte to it wakes it once."""
+    with subprocess.Popen([CALLS, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as p:
+        try:
+            if p.stdout.readline() != b'ready\n':
+                assert p.wait(DEADLINE_S) == 77, (name, p.returncode)
+                raise Skip(f'no {name} here')
+            yield p
+        finally:
+            p.kill()
+
+
+def wake(p):
+    p.stdin.write(b'x')
+    assert p.stdout.readline() == b'woke\n'
+
+
+def test_each_call():
+    """out of every call of the table: begun again unseen, woken by what it waits for, masks and time-outs as they were"""
+    skipped = []
+    for name in CALL_NAMES:
+        try:
+            with calls(name) as p, Probe(PROBE) as probe:
+                for _ in range(5):
+                    r = probe.trim(p.pid)
+                    assert r['result'] == 'ok', (name, r)
+                    wake(p)
+        except Skip as e:
+            skipped.append(str(e))
+    if len(skipped) == len(CALL_NAMES):
+        raise Skip(', '.join(skipped))
+
+
+def test_signals_meanwhile():
+    """a signal for a call with a mask of its own, at any instant of a call from outside: handled once, and its EINTR seen"""
+    slowly = [need('strace'), '-f', '-qq', '-o', '/dev/null', '-e', 'trace=ptrace', '-e', 'inject=ptrace:delay_exit=1000', PROBE]
+    rnd = random.Random(38)
+    for name in ('ppoll-mask', 'pselect-mask', 'epoll_pwait-mask'):
+        for probe_path, n in ((PROBE, 30), (slowly, 30)):
+            with calls(name) as p, Probe(probe_path) as probe:
+                for _ in range(n):
+                    probe.send(TRIM_OP, p.pid, find_ms=300)
+                    let_pass(rnd.random() * 0.03)
+                    os.kill(p.pid, signal.SIGUSR1)
+                    assert p.stdout.readline() == b'woke\n'
+                    r = probe.receive()
+                    assert r['result'] in ('ok', 'no_safe_thread'), r
 
 
 @contextlib.contextmanager

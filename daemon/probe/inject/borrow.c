@@ -10,7 +10,6 @@
 #include <sys/un.h>
 #include <time.h>
 
-#include "probe/inject/calls.h"
 #include "probe/inject/facts.h"
 #include "util/clock.h"
 #include "util/rootfs.h"
@@ -166,7 +165,7 @@ static ProbeResult try_thread(Borrow *b, BorrowPlace place, Candidate *c, bool l
                 r = write_chain(b, &t, &seen, ask.room ? arch_sp(&t.state) - ARCH_RED_ZONE : b->stack_top, calls, n,
                                 &chain);
         if (r == 0) {
-                r = tracee_switch(&t, &chain, calls_has_own_mask(c->nr, c->args), &held);
+                r = tracee_switch(&t, &chain, &held);
                 if (r == -EINTR)
                         b->last_decline = SAFE_SIGNAL;
         } else

@@ -159,8 +159,11 @@ void tracee_release(Tracee *t, uint64_t *ret_held_usec) {
 
 /* The mask comes after the switch: a chain ends with the thread's own, whoever dies here. And it is looked for signals
  * only then: one that came before is seen, and one that comes now waits for the last frame. On the way back, the other
- * way round. The kernel forgets the mask that a call like ppoll() has in force: begun again it sets it again. */
-int tracee_switch(Tracee *t, const Chain *chain, bool own_mask, uint64_t *ret_held_usec) {
+ * way round.
+ *
+ * A call like ppoll() has a mask of its own in force. The kernel forgets it here, and begun again it sets it again:
+ * what is pending for it then, and blocked by the thread, ends it with EINTR as it should. */
+int tracee_switch(Tracee *t, const Chain *chain, uint64_t *ret_held_usec) {
         int r = arch_switch(t->tid, &t->state, chain);
 
         if (r < 0) {
@@ -168,7 +171,7 @@ int tracee_switch(Tracee *t, const Chain *chain, bool own_mask, uint64_t *ret_he
                 return r;
         }
         r = set_mask(t, arch_chain_mask());
-        if (r == 0 && signal_waits(t, own_mask ? 0 : t->state.sigmask))
+        if (r == 0 && signal_waits(t, t->state.sigmask))
                 r = -EINTR;
         if (r < 0) {
                 (void)set_mask(t, t->state.sigmask);

@@ -48,8 +48,7 @@ void tracee_release(Tracee *t, uint64_t *ret_held_usec);
 
 /**
  * tracee_switch() - start @chain, already written, and let go
- * @own_mask: its call waits with a mask of its own, so that a signal that the thread blocks may be for it
  * Return: 0; -EINTR: a signal waits for it, which the call must see: released without a chain; another negative errno:
  *         the same. A signal that comes later stays pending until the chain's last frame.
  */
-int tracee_switch(Tracee *t, const Chain *chain, bool own_mask, uint64_t *ret_held_usec) _must_check_;
+int tracee_switch(Tracee *t, const Chain *chain, uint64_t *ret_held_usec) _must_check_;
