@@ -3,6 +3,8 @@
 
 #include <cap-ng.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,12 +12,14 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 
 #include "probe/inject/access.h"
 #include "probe/inject/facts.h"
 #include "probe/inject/tracee.h"
 #include "probe/inject/trim.h"
+#include "probe/inject/tune.h"
 #include "probe/proto.h"
 #include "probe/python/census.h"
 #include "probe/python/passive.h"
@@ -229,16 +233,87 @@ static int send_answer(int sock, const Answer *a) {
         return sendmsg(sock, &mh, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
+static pid_t stray; /* a worker that did not end in its time; 0 = none */
+
+/* Not even an alarm ends what the kernel does not let go (a file system that hangs, a stop by somebody). Such a worker
+ * may be in the middle of a call, so there is no other beside it. */
+static bool has_stray(void) {
+        if (stray > 0 && waitpid(stray, NULL, WNOHANG) != 0)
+                stray = 0;
+        return stray > 0;
+}
+
+/* Besides its own limits, which bound every wait of it, an alarm ends it: the target goes on by itself then. */
+_Noreturn static void do_work(const ProbeRequest *req, Answer *a, int fd, uint64_t limit_usec,
+                              void (*work)(const ProbeRequest *, Answer *)) {
+        struct itimerval limit = {.it_value = {.tv_sec = (time_t)(limit_usec / USEC_PER_SEC),
+                                               .tv_usec = (suseconds_t)(limit_usec % USEC_PER_SEC)}};
+        sigset_t set;
+
+        signal(SIGALRM, SIG_DFL);
+        sigemptyset(&set);
+        sigaddset(&set, SIGALRM);
+        sigprocmask(SIG_UNBLOCK, &set, NULL);
+        setitimer(ITIMER_REAL, &limit, NULL);
+        tracee_prepare();
+        work(req, a);
+        _exit(write(fd, &a->reply, sizeof(a->reply)) == (ssize_t)sizeof(a->reply) ? 0 : 1);
+}
+
+/* What the worker says, or what became of it. */
+static void take_answer(pid_t child, int fd, uint64_t deadline_usec, Answer *a) {
+        struct pollfd pfd = {.fd = fd, .events = POLLIN};
+        ProbeReply r;
+        int status;
+
+        for (;;) {
+                uint64_t now = now_mono_usec();
+                int left = now < deadline_usec
+                                   ? (int)min_of((deadline_usec - now + 999) / USEC_PER_MSEC, (uint64_t)INT_MAX)
+                                   : 0;
+                int n = poll(&pfd, 1, left);
+
+                if (n > 0)
+                        break;
+                if (n == 0 && left == 0) {
+                        stray = child;
+                        a->reply.result = PROBE_E_INTERNAL;
+                        snprintf(a->reply.detail, sizeof(a->reply.detail),
+                                 "the worker did not end in its time; no other call is made before it does");
+                        return;
+                }
+        }
+        if (read(fd, &r, sizeof(r)) == (ssize_t)sizeof(r)) { /* at once: it is written in one go */
+                a->reply = r;
+                while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+                        ;
+                return;
+        }
+        while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+                ;
+        a->reply.result = PROBE_E_INTERNAL;
+        snprintf(a->reply.detail, sizeof(a->reply.detail), "the worker ended by %s %d; the target goes on by itself",
+                 WIFSIGNALED(status) ? "signal" : "status",
+                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+}
+
 /* In a child: it may leave a thread seized that would not stop, and only its exit lets that go; and what libelf, the
  * maps and tables took is gone with it, so the resident probe stays small. The child answers by the pipe, so that a
  * child that dies is known. */
 static void run_worker(const ProbeRequest *req, Answer *a, void (*work)(const ProbeRequest *, Answer *)) {
-        int pipe_fd[2], status;
+        uint64_t asked_usec =
+                ((uint64_t)req->find_timeout_msec + req->finish_timeout_msec + req->budget_msec) * USEC_PER_MSEC;
+        int pipe_fd[2];
         pid_t child;
-        ssize_t n;
 
         if (req->start_ticks == 0 || req->pid <= 0) {
                 a->reply.result = PROBE_E_GONE;
+                return;
+        }
+        if (has_stray()) {
+                a->reply.result = PROBE_E_IN_FLIGHT;
+                snprintf(a->reply.detail, sizeof(a->reply.detail), "an earlier worker, process %d, has not ended yet",
+                         stray);
                 return;
         }
         if (pipe2(pipe_fd, O_CLOEXEC) < 0) {
@@ -248,30 +323,14 @@ static void run_worker(const ProbeRequest *req, Answer *a, void (*work)(const Pr
         child = fork();
         if (child == 0) {
                 fd_close(pipe_fd[0]);
-                tracee_prepare();
-                work(req, a);
-                _exit(write(pipe_fd[1], &a->reply, sizeof(a->reply)) == (ssize_t)sizeof(a->reply) ? 0 : 1);
+                do_work(req, a, pipe_fd[1], asked_usec + (PROBE_WORK_SLACK_MSEC + 500) * USEC_PER_MSEC, work);
         }
         fd_close(pipe_fd[1]);
         if (child < 0)
                 set_result(a, -errno);
-        else {
-                ProbeReply r;
-
-                while ((n = read(pipe_fd[0], &r, sizeof(r))) < 0 && errno == EINTR)
-                        ;
-                if (n == (ssize_t)sizeof(r))
-                        a->reply = r;
-                while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-                        ;
-                if (n != (ssize_t)sizeof(r)) {
-                        a->reply.result = PROBE_E_INTERNAL;
-                        snprintf(a->reply.detail, sizeof(a->reply.detail),
-                                 "the worker ended by %s %d; the target goes on by itself",
-                                 WIFSIGNALED(status) ? "signal" : "status",
-                                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-                }
-        }
+        else
+                take_answer(child, pipe_fd[0], now_mono_usec() + asked_usec + PROBE_ANSWER_SLACK_MSEC * USEC_PER_MSEC,
+                            a);
         fd_close(pipe_fd[0]);
 }
 
@@ -281,6 +340,14 @@ static void work_trim(const ProbeRequest *req, Answer *a) {
 
 static void handle_trim(const ProbeRequest *req, Answer *a) {
         run_worker(req, a, work_trim);
+}
+
+static void work_tune(const ProbeRequest *req, Answer *a) {
+        tune_run(req, &a->reply);
+}
+
+static void handle_tune(const ProbeRequest *req, Answer *a) {
+        run_worker(req, a, work_tune);
 }
 
 static void work_python(const ProbeRequest *req, Answer *a) {
@@ -311,6 +378,7 @@ static void (*const handlers[_PROBE_OP_MAX])(const ProbeRequest *, Answer *) = {
         [PROBE_OP_SMAPS_ROLLUP] = handle_smaps,
         [PROBE_OP_CGROUP_DIR] = handle_cgroup_dir,
         [PROBE_OP_TRIM] = handle_trim,
+        [PROBE_OP_TUNE] = handle_tune,
         [PROBE_OP_PLACE] = handle_place,
         [PROBE_OP_PYTHON] = handle_python,
 };

@@ -13,6 +13,9 @@ REQUEST = struct.Struct('<IIIIiIQIIIIq')
 REPLY = struct.Struct('<6I192s')
 CALL = struct.Struct('<4QIiII48s48s')
 TRIM = struct.Struct('<3QII')
+TUNE_TAIL = struct.Struct('<2q6I')
+PARAMS = [None, 'arena_max', 'mmap_threshold', 'trim_threshold', 'background_thread', 'dirty_decay_ms', 'muzzy_decay_ms']
+VERDICT = [None, 'taken', 'refused']
 BODY_BYTES = 184 # what follows REPLY, whatever the operation
 MAGIC, VERSION = 0x31747250, 4
 HELLO, SMAPS, CGROUP_DIR, TRIM_OP, TUNE, PYTHON, PLACE = 1, 2, 3, 4, 5, 6, 7
@@ -74,12 +77,23 @@ class Probe:
         if op == TRIM_OP:
             names = ('before', 'after', 'predicted_bytes', 'predicted', 'pad')
             reply.update(zip(names, TRIM.unpack_from(data, REPLY.size + CALL.size)))
+        elif op == TUNE:
+            names = ('before', 'after', 'have_before', 'have_after', 'param', 'verdict', 'arenas', 'tuned')
+            reply.update(zip(names, TUNE_TAIL.unpack_from(data, REPLY.size + CALL.size)))
+            reply['verdict'] = VERDICT[reply['verdict']]
+            for key in ('before', 'after'):
+                if not reply['have_' + key]:
+                    reply[key] = None
         elif op == SMAPS:
             reply['rss_bytes'], reply['pss_bytes'] = struct.unpack_from('<QQ', data, REPLY.size + 8)
         return reply
 
     def trim(self, pid, **kwargs):
         self.send(TRIM_OP, pid, **kwargs)
+        return self.receive()
+
+    def tune(self, pid, name, value, **kwargs):
+        self.send(TUNE, pid, param=PARAMS.index(name), value=value, **kwargs)
         return self.receive()
 
     def kill(self, child_too):

@@ -21,8 +21,9 @@
 #include "util/clock.h"
 #include "util/rootfs.h"
 
-#define MAP_TIMEOUT_USEC (2 * USEC_PER_SEC) /* for a thread that was let go to get its turn and make one system call   \
-                                             */
+#define MAP_TIMEOUT_USEC                                                                                               \
+        (2 * USEC_PER_SEC) /* for a thread that was let go to get its turn and make one system call                    \
+                            */
 #define ASLEEP_TIMEOUT_USEC (200 * USEC_PER_MSEC) /* to see a busy thread asleep once */
 #define POLL_FIRST_NSEC     20000L
 #define POLL_LAST_NSEC      2000000L
@@ -286,13 +287,16 @@ int session_read(const Session *s, size_t offset, void *buf, size_t n) {
         return remote_read(s->b.pid, session_data(s, offset), buf, n);
 }
 
+#define ZERO_AS_INT (1ULL << 32) /* System V ABI: of an int's register the upper half is anything */
+
 /* lsearch(key, base, &n, width, compare) calls compare(key, base) once if n is 1. If that returns 0 it has found the
- * element and changes nothing; else it appends the key, here of no bytes, and counts n up (misc/lsearch.c). Key and
- * base are looked at by compare alone, so they can be any two numbers. */
+ * element, at base, and changes nothing; else, or if base is NULL, it appends the key, here of no bytes, and counts n
+ * up (misc/lsearch.c). Key and base are looked at by compare alone, so they can be any two numbers. */
 Call session_truth(const Session *s, uint64_t function, uint64_t a, uint64_t b, unsigned slot) {
         if (!s->b.image.sym.lsearch)
                 return (Call){function, {a, b}};
-        return (Call){s->b.image.sym.lsearch, {a, b, BOX(truth) + slot * sizeof(s->box.truth[0]), 0, function}};
+        return (Call){s->b.image.sym.lsearch,
+                      {a, b ? b : ZERO_AS_INT, BOX(truth) + slot * sizeof(s->box.truth[0]), 0, function}};
 }
 
 SessionTruth session_was(const Session *s, unsigned slot) {
@@ -489,7 +493,9 @@ static ProbeResult conclude(Session *s, ProbeResult p) {
                 p = PROBE_E_GONE;
                 session_say(s, "it executed another program meanwhile");
         }
-        if (p == PROBE_E_NO_SAFE_THREAD && s->reply->detail[0] == '\0')
+        if (p == PROBE_E_NO_SAFE_THREAD && s->b.stuck)
+                session_say(s, "a thread did not stop when told to; it was let go");
+        else if (p == PROBE_E_NO_SAFE_THREAD && s->reply->detail[0] == '\0')
                 borrow_explain(&s->b, s->reply->detail, sizeof(s->reply->detail));
         return p;
 }

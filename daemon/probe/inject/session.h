@@ -75,7 +75,8 @@ uint64_t session_data(const Session *s, size_t offset);
 int session_read(const Session *s, size_t offset, void *buf, size_t n) _must_check_;
 
 /* session_truth() - a call of @function (@a, @b) that remembers in @slot (below SCRATCH_TRUTHS) whether it returned 0:
- * as the callback of lsearch(3), called exactly once. @function gets two arguments and returns int. */
+ * as the callback of lsearch(3), called exactly once. @function gets two arguments and returns int. Hazard: @b may be 0
+ * only for a parameter of 32 bits. */
 Call session_truth(const Session *s, uint64_t function, uint64_t a, uint64_t b, unsigned slot);
 /* session_was() - after session_call(): what was remembered. SESSION_UNKNOWN where there is no lsearch. */
 SessionTruth session_was(const Session *s, unsigned slot);
