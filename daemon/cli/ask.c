@@ -102,7 +102,11 @@ void ask_probe(Ask *a, ProbeClient *client, const ProbeRequest *request, uint64_
         else if (r < 0)
                 ask_fail(a, PROBE_E_INTERNAL, "%s", strerror(-r));
         else
-                a->result = result_of((ProbeResult)a->reply.result);
+                ask_take(a);
+}
+
+void ask_take(Ask *a) {
+        a->result = result_of((ProbeResult)a->reply.result);
 }
 
 CliExit ask_exit(const Ask *a) {

@@ -43,6 +43,9 @@ void ask_probe(Ask *a, ProbeClient *client, const ProbeRequest *request, uint64_
 /* ask_fail() - no answer, or one that cannot be used: make it the reply. */
 void ask_fail(Ask *a, ProbeResult result, const char *fmt, ...) _printf_(3, 4);
 
+/* ask_take() - the reply was filled in by somebody else than the probe: what it says is the result. */
+void ask_take(Ask *a);
+
 /* ask_exit() - the exit status of @a->result. */
 CliExit ask_exit(const Ask *a);
 

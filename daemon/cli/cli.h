@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "cli/args.h"
 
 /* Exit statuses mean the same in every subcommand: a script can tell them apart without knowing which it ran. */
@@ -29,6 +31,7 @@ typedef struct Command {
         const char *exits;       /* lines "status<TAB>meaning" */
         const char *examples;    /* lines "command<TAB>what it does" */
         const ArgOption *options; /* ends with ARG_END */
+        bool reasons;             /* plateau-probe answers it: the help lists its reasons */
         int (*run)(const struct Command *self, int argc, char **argv); /* argv[0] is the name. Return: a CliExit */
 } Command;
 
@@ -37,6 +40,7 @@ extern const Command command_help;
 extern const Command command_inspect;
 extern const Command command_reclaim;
 extern const Command command_status;
+extern const Command command_tune;
 extern const Command command_watch;
 
 /* cli_commands() - all of them in the order of the help, NULL at the end. Owner: static. */

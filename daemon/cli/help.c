@@ -5,9 +5,11 @@
 #include <string.h>
 
 #include "cli/screen.h"
+#include "probe/proto.h"
 
 #define HELP_WIDTH 80u /* a manual page's; narrower terminals get what they can show */
 #define COLUMN 26u
+#define REASON_COLUMN 18u
 
 static void help_begin(Term *t, Screen *s) {
         term_init(t, stdout);
@@ -108,6 +110,12 @@ static void examples_section(Screen *s, const char *lines) {
         }
 }
 
+static void reasons_section(Screen *s) {
+        heading(s, "REASONS");
+        for (int i = PROBE_OK + 1; i < _PROBE_RESULT_MAX; i++)
+                entry(s, probe_result_name((ProbeResult)i), probe_result_text((ProbeResult)i), REASON_COLUMN);
+}
+
 void help_command(const Command *c) {
         Term t;
         _cleanup_screen_ Screen s;
@@ -127,6 +135,8 @@ void help_command(const Command *c) {
         paragraphs(&s, c->description);
         options_section(&s, c);
         tabbed_section(&s, "EXIT STATUS", c->exits, 6);
+        if (c->reasons)
+                reasons_section(&s);
         examples_section(&s, c->examples);
         help_end(&s);
 }

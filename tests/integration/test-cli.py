@@ -23,6 +23,7 @@ import unicodedata
 
 import tap
 from lib import DEADLINE_S, Skip, wait_until
+from probelib import RESULTS
 
 PLATEAU, PROBE, GOLDEN = sys.argv[1:4]
 SGR = re.compile(rb'\x1b\[[0-9;]*m')
@@ -549,6 +550,25 @@ def test_reclaim_errors():
         assert (status, answer['result']) == (1, 'error') and 'ended' in answer['detail'], answer
 
 
+# ---- tune ----
+
+def test_tune():
+    """tune tells the value before and after and what to expect of it; refused by another allocator, exit 4"""
+    with Child() as c:
+        r = run('tune', '--json', '--find-timeout', '20s', str(c.pid), 'mmap_threshold=1MiB')
+        answer = json.loads(r.stdout)
+        if answer['reason'] == 'access':
+            raise Skip('no right to ptrace here: ' + (answer['detail'] or ''))
+        assert (r.returncode, answer['result'], answer['call']) == (0, 'ok', 'mallopt'), answer
+        assert (answer['setting'], answer['unit'], answer['value']) == ('mmap_threshold', 'bytes', 1 << 20), answer
+        assert answer['before'] == 128 << 10 and answer['after'] == 1 << 20 and answer['arenas'] is None, answer
+        assert answer['thread'] == 'borrowed' and answer['stop_usec'] > 0 and 'adapting' in answer['effect'], answer
+        expect(run('tune', '-f', '20s', str(c.pid), 'trim_threshold=0'), 0, 'trim_threshold: 128 KiB', '0 B', 'held', 'mallopt')
+        expect(run('tune', str(c.pid), 'dirty_decay_ms=1s'), 4, 'no_setting', 'jemalloc', 'Nothing in the target was changed')
+        expect(run('reclaim', '--decay', str(c.pid)), 4, 'no_setting', "a decay is jemalloc's")
+        c.grow(1 << 20)
+
+
 # ---- check ----
 
 def test_check():
@@ -585,6 +605,12 @@ def test_usage_errors():
         (['watch', '--match', '('], 'regular expression'), (['watch', '--exe', 'x' * 5000], 'at most'),
         (['reclaim'], 'expected PID'), (['reclaim', 'x\x1b[2J'], 'x\\e[2J'), (['reclaim', '1', '2'], "'2'"),
         (['reclaim', '1', '--timeout', '-1s'], "'-1s'"), (['reclaim', '1', '--timeout', '0'], "'0'"),
+        (['tune'], 'expected PID NAME=VALUE'), (['tune', '1', 'x'], "'x': expected NAME=VALUE"),
+        (['tune', '1', 'mmap_treshold=1'], 'did you mean mmap_threshold'), (['tune', '1', 'b\x1b[31m=1'], 'b\\e[31m'),
+        (['tune', '1', 'qqqqqq=1'], 'there are arena_max,'), (['tune', '1', 'arena_max=0'], 'from 1 to 65536'),
+        (['tune', '1', 'mmap_threshold=3GiB'], "'mmap_threshold=3GiB': expected a size from 4KiB"),
+        (['tune', '1', 'dirty_decay_ms=soon'], 'a duration such as 10s'), (['tune', '1', 'background_thread='], 'on or off'),
+        (['tune', 'x', 'arena_max=1'], "PID 'x'"), (['tune', '1', 'arena_max=1', 'arena_max=1'], "'arena_max=1'"),
         (['check'], 'expected a FILE'), (['check', 'a', 'b'], "'b'"),
     ]
     for args, text in cases:
@@ -595,10 +621,12 @@ def test_usage_errors():
 
 def test_help():
     """help of every command: options, exit status, no line over 80 columns"""
-    for command in ('status', 'watch', 'reclaim', 'check', 'help'):
+    for command in ('status', 'watch', 'reclaim', 'tune', 'check', 'help'):
         for args in ((command, '--help'), ('help', command), (command, '-h')):
             text = plain(expect(run(*args), 0, 'SYNOPSIS', 'OPTIONS', 'EXIT STATUS').stdout)
             assert all(len(line) <= 80 for line in text.splitlines()), text
+            if command in ('reclaim', 'tune'): # every reason with its sentence
+                assert all(f'  {name} ' in text for name in RESULTS[1:]), text
     for args in (('--help',), ('help',), ('-h',)):
         text = plain(expect(run(*args), 0, 'status', 'watch', 'reclaim', 'check').stdout)
         assert all(len(line) <= 80 for line in text.splitlines()), text
