@@ -12,6 +12,7 @@ import select
 import signal
 import statistics
 import subprocess
+import tempfile
 
 from probelib import TRIM_OP, Probe, Target, let_pass, start_ticks
 
@@ -29,6 +30,7 @@ class Build:
 
     def __init__(self, path):
         self.probe = os.path.join(path, 'daemon', 'plateau-probe')
+        self.plateaud = os.path.join(path, 'daemon', 'plateaud')
         self.plateau = os.path.join(path, 'daemon', 'plateau')
         self.mkleak = os.path.join(path, 'tests', 'targets', 'mkleak')
         self.stepper = os.path.join(path, 'tests', 'targets', 'stepper')
@@ -164,6 +166,33 @@ def kill_together(build, target, row, rnd, go_on):
     judge(target, row, 'after the next call')
 
 
+# A limit below what the target holds: there is a reason to call from the first sample on.
+DAEMON = ('targets: [{{name: t, match: {{pid: {pid}}}, limit: 1MiB}}]\n'
+          'sample: {{interval: 100ms, search_interval: 100ms}}\ntrend: {{window: 10s, min_span: 1s, min_samples: 5}}\n'
+          'policy: {{startup_grace: 0, alert: {{enabled: false}}, rotate: {{enabled: false}}, '
+          'reclaim: {{used_ratio: 10%, for: 0, cooldown: 1h}}}}\nsocket: {socket}\nlog: {{format: json, level: debug}}\n')
+
+
+def kill_daemon(build, target, row, rnd, go_on):
+    """SIGKILL for plateaud, its probe and the worker in one go, from the moment on when the daemon says that it acts."""
+    with tempfile.TemporaryDirectory(prefix='plateau-test-') as where:
+        config = os.path.join(where, 'plateau.yaml')
+        while go_on(row):
+            with open(config, 'w', encoding='utf-8') as f: # a socket for each: a dying probe may hold the last one yet
+                f.write(DAEMON.format(pid=target.pid, socket=os.path.join(where, str(row.kills))))
+            with subprocess.Popen([build.plateaud, '--config', config], stderr=subprocess.PIPE, text=True, start_new_session=True,
+                                  env={**os.environ, 'PLATEAU_PROBE': build.probe}) as p:
+                assert any('reclaim.act' in line for line in iter(p.stderr.readline, '')), 'plateaud ended before it acted'
+                let_pass(rnd.random() * 0.03)
+                os.killpg(p.pid, signal.SIGKILL)
+            row.kills += 1
+            if not judge(target, row, 'plateaud and all killed'):
+                return
+    with Probe(build.probe) as probe:
+        settle(probe, target, row)
+    judge(target, row, 'after the next call')
+
+
 class Storm:
     """One target of threads that allocate without pause, under calls."""
 
@@ -220,7 +249,9 @@ def storm(build, name, args, env, calls):
             if row.wrong:
                 row.said = status.get('note', 'no step was made')
                 break
-    row.left = len(target.scratch_maps()) if target.process.poll() is None else 0
+        if row.calls and target.process.poll() is None and not row.bad():
+            settle(probe, target, rest := Row(name))
+            row.left = rest.left
     target.process.kill()
     target.process.wait()
     target.process.stdin.close()

@@ -9,7 +9,7 @@ import sys
 import tap
 from lib import Skip
 from probelib import Probe
-from stormlib import Build, Row, kill_at_random, kill_by_step, kill_together, preloads, storm, storms, torment
+from stormlib import Build, Row, kill_at_random, kill_by_step, kill_daemon, kill_together, preloads, storm, storms, torment
 from unseenlib import Kind, Unseen, call_all_kinds, call_one_kind, look
 
 BUILD = Build(sys.argv[1])
@@ -69,6 +69,14 @@ def test_killed_together():
     rnd = random.Random(SEED)
     for args in TOGETHER:
         harmless(torment(BUILD, args, lambda t, row: kill_together(BUILD, t, row, rnd, lambda r: r.kills < 50)))
+
+
+@tap.deadline(120)
+def test_daemon_killed():
+    """SIGKILL of plateaud, probe and worker in one go, 20 times in mid-call: the target lives as before, the next call succeeds"""
+    need_injector()
+    rnd = random.Random(SEED)
+    harmless(torment(BUILD, ('fragment-threads', 'size_mib=8'), lambda t, row: kill_daemon(BUILD, t, row, rnd, lambda r: r.kills < 20)))
 
 
 def unnoticed(kinds):
