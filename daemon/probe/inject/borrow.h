@@ -26,6 +26,7 @@ typedef struct Borrow {
         Image image;
         uint64_t deadline_usec; /* CLOCK_MONOTONIC: for finding a safe thread */
         uint64_t stack_top;     /* for BORROW_ON_SCRATCH */
+        pid_t only_ns_tid;      /* no other thread than this; 0 = any. As its C library knows it */
         /* what it took */
         uint64_t held_usec, held_max_usec;
         unsigned n_declined;

@@ -354,6 +354,16 @@ static ProbeResult wait_for_chain(Session *s) {
         }
 }
 
+int session_own_thread(const Session *s, pid_t *ret_ns_tid) {
+        uint32_t tid;
+
+        if (!is_in_scratch(s, s->box.thread, PTHREAD_TID_OFFSET + sizeof(tid)) ||
+            remote_read(s->b.pid, s->box.thread + PTHREAD_TID_OFFSET, &tid, sizeof(tid)) < 0 || tid == 0)
+                return -ESRCH;
+        *ret_ns_tid = (pid_t)tid;
+        return 0;
+}
+
 /* The kernel zeroes struct pthread.tid as a thread's last access to user memory (CLONE_CHILD_CLEARTID); its stack,
  * which is in our scratch, may go only then. */
 static ProbeResult wait_for_own_thread(Session *s) {
@@ -425,14 +435,18 @@ static ProbeResult start_chain(Session *s, const SessionPlan *plan) {
 
 ProbeResult session_call(Session *s, const SessionPlan *plan) {
         ProbeCall *c = &s->reply->call;
-        ProbeResult p = start_chain(s, plan);
+        ProbeResult p = start_chain(s, plan), q = PROBE_OK;
 
         if (p != PROBE_OK)
                 return p;
         if (c->thread != PROBE_THREAD_BORROWED) /* which of them was the longest held up, when it was both */
                 c->thread = plan->own_function && plan->n == 0 ? PROBE_THREAD_OWN : PROBE_THREAD_BORROWED;
+        if (plan->meanwhile && !plan->own_function)
+                q = plan->meanwhile(s, plan->userdata);
         p = wait_for_chain(s);
         if (p == PROBE_OK && plan->own_function) {
+                if (plan->meanwhile)
+                        q = plan->meanwhile(s, plan->userdata);
                 p = wait_for_own_thread(s);
                 /* to the thread's end: at most 2 ms more than the call */
                 c->duration_usec += now_mono_usec() - s->switched_usec;
@@ -440,7 +454,7 @@ ProbeResult session_call(Session *s, const SessionPlan *plan) {
                 c->duration_usec += stamp_usec(s->box.end) - stamp_usec(s->box.begin);
         if (p == PROBE_E_GONE)
                 session_say(s, "it ended while the call ran");
-        return p;
+        return p == PROBE_OK ? q : p;
 }
 
 /* ---- all of it ---- */

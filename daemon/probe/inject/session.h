@@ -20,6 +20,8 @@
 /* Besides them the chain holds two stamps, four calls that make a thread, and errno's. */
 #define SESSION_CALLS_MAX (ARCH_CALLS_MAX - 7)
 
+struct Session;
+
 typedef struct SessionPlan {
         Call calls[SESSION_CALLS_MAX]; /* on the borrowed thread, in order */
         size_t n;
@@ -27,6 +29,11 @@ typedef struct SessionPlan {
          * that has threads (Session.threaded): elsewhere malloc takes no locks, and a second thread would corrupt the
          * heap. */
         uint64_t own_function, own_argument;
+        /* Called once while the plan runs: beside a thread of its own as soon as that exists, else as soon as the
+         * borrowed one is on its way. What it returns is session_call()'s answer if all else went well. NULL = nothing
+         * to do. */
+        ProbeResult (*meanwhile)(struct Session *s, void *userdata);
+        void *userdata;
         const void *data; /* copied to session_data(s, 0) before the chain starts; at most SCRATCH_DATA_SIZE */
         size_t data_len;
 } SessionPlan;
@@ -73,6 +80,10 @@ ProbeResult session_call(Session *s, const SessionPlan *plan) _must_check_;
 uint64_t session_data(const Session *s, size_t offset);
 /* session_read() - bytes of it, after session_call() returned PROBE_OK. Return: 0 or negative errno. */
 int session_read(const Session *s, size_t offset, void *buf, size_t n) _must_check_;
+
+/* session_own_thread() - for SessionPlan.meanwhile: the number of the plan's own thread, as its C library knows it.
+ * Return: 0; -ESRCH: there is none any more. */
+int session_own_thread(const Session *s, pid_t *ret_ns_tid) _must_check_;
 
 /* session_truth() - a call of @function (@a, @b) that remembers in @slot (below SCRATCH_TRUTHS) whether it returned 0:
  * as the callback of lsearch(3), called exactly once. @function gets two arguments and returns int. Hazard: @b may be 0

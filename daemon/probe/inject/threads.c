@@ -232,7 +232,8 @@ static void insert(Candidate *list, size_t *n, const Candidate *c) {
         (*n)++;
 }
 
-static int first_look(int task_fd, pid_t pid, bool seccomp_ok, Candidate *list, size_t *ret_n, Census *seen) {
+static int first_look(int task_fd, pid_t pid, pid_t only_ns_tid, bool seccomp_ok, Candidate *list, size_t *ret_n,
+                      Census *seen) {
         int fd = fcntl(task_fd, F_DUPFD_CLOEXEC, 0), denied = 0;
         DIR *dir = fd < 0 ? NULL : fdopendir(fd);
         size_t n = 0;
@@ -264,6 +265,8 @@ static int first_look(int task_fd, pid_t pid, bool seccomp_ok, Candidate *list, 
                 c.tid = (pid_t)tid;
                 if (c.ns_tid == 0)
                         c.ns_tid = c.tid;
+                if (only_ns_tid && c.ns_tid != only_ns_tid)
+                        continue;
                 c.rank = c.rank * 2 + (c.tid == pid); /* see threads_is_late() */
                 insert(list, &n, &c);
         }
@@ -281,8 +284,8 @@ static bool is_unmoved(const Candidate *a, const Candidate *b) {
                memcmp(a->args, b->args, sizeof(a->args)) == 0 && a->ctxt_switches == b->ctxt_switches;
 }
 
-int threads_find(int proc_pid_fd, pid_t pid, bool seccomp_ok, Candidate ret[static THREADS_CANDIDATES_MAX],
-                 Census *ret_seen) {
+int threads_find(int proc_pid_fd, pid_t pid, pid_t only_ns_tid, bool seccomp_ok,
+                 Candidate ret[static THREADS_CANDIDATES_MAX], Census *ret_seen) {
         _cleanup_fd_ int task_fd = rootfs_open_dir(proc_pid_fd, "task");
         Candidate list[THREADS_CANDIDATES_MAX];
         Census seen = {0};
@@ -291,7 +294,7 @@ int threads_find(int proc_pid_fd, pid_t pid, bool seccomp_ok, Candidate ret[stat
 
         if (task_fd < 0)
                 return task_fd == -ENOENT ? -ESRCH : task_fd;
-        r = first_look(task_fd, pid, seccomp_ok, list, &n, &seen);
+        r = first_look(task_fd, pid, only_ns_tid, seccomp_ok, list, &n, &seen);
         if (r < 0)
                 return r;
         /* the interval between two looks is the measurement, not a wait for something */

@@ -67,12 +67,13 @@ int threads_stack_pointer(int proc_pid_fd, pid_t tid, uint64_t *ret, long *ret_n
 /**
  * threads_find() - candidates that did not move between two looks, best first
  * @proc_pid_fd: /proc/PID
+ * @only_ns_tid: no other than the one that its C library knows by this number; 0 = any
  * @seccomp_ok: threads under a seccomp filter too: each thread may have one of its own
  * @ret_seen: all of them, by what they were doing
  * Return: how many (0 = none now); -EACCES; -ESRCH; other negative errno.
  */
-int threads_find(int proc_pid_fd, pid_t pid, bool seccomp_ok, Candidate ret[static THREADS_CANDIDATES_MAX],
-                 Census *ret_seen) _must_check_;
+int threads_find(int proc_pid_fd, pid_t pid, pid_t only_ns_tid, bool seccomp_ok,
+                 Candidate ret[static THREADS_CANDIDATES_MAX], Census *ret_seen) _must_check_;
 
 /* threads_is_late() - would its wait become longer, as far as was known before a stop? */
 bool threads_is_late(const Candidate *c);
