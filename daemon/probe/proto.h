@@ -56,6 +56,7 @@ typedef enum ProbeResult {
         PROBE_E_REJECTED,       /* TUNE: it was called and said no; detail has its answer */
         PROBE_E_NO_PYTHON,      /* PYTHON: no interpreter there that can be read; detail says which it is */
         PROBE_E_ONE_THREAD,     /* TUNE: would make a thread in a process that has none besides its main thread */
+        PROBE_E_BUDGET,         /* PYTHON: it would have to stand still for longer than is allowed */
         _PROBE_RESULT_MAX,
 } ProbeResult;
 

@@ -23,6 +23,7 @@
 #include "probe/proto.h"
 #include "probe/python/census.h"
 #include "probe/python/passive.h"
+#include "probe/python/still.h"
 #include "util/clock.h"
 #include "util/rootfs.h"
 
@@ -351,13 +352,13 @@ static void handle_tune(const ProbeRequest *req, Answer *a) {
 }
 
 static void work_python(const ProbeRequest *req, Answer *a) {
-        passive_run(req, a->fd, &a->reply);
+        (req->param == PYTHON_INJECTED ? still_run : passive_run)(req, a->fd, &a->reply);
 }
 
 /* The worker writes its table into a memfd of ours; sealed, so that its reader can rely on what it has checked. */
 static void handle_python(const ProbeRequest *req, Answer *a) {
-        if (req->param != PYTHON_PASSIVE) {
-                a->reply.result = PROBE_E_UNSUPPORTED;
+        if (req->param >= _PYTHON_MODE_MAX) {
+                a->reply.result = PROBE_E_PROTOCOL;
                 return;
         }
         a->fd = memfd_create("plateau-python", MFD_CLOEXEC | MFD_ALLOW_SEALING); /* Linux 3.17 */

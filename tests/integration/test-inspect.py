@@ -1,26 +1,31 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""`plateau inspect`: its answers and its pictures from a probe that is played (census-player).
+"""`plateau inspect`: its answers and its pictures from a probe that is played (census-player), then real programs.
 
-Arguments: the executable `plateau`, `plateau-probe`, and census-player.
+Arguments: the executable `plateau`, `plateau-probe`, census-player, tests/targets/inspected.py, `injector` or `none`.
 """
 import fcntl
 import json
 import os
 import re
 import select
+import signal
+import socket
 import struct
 import subprocess
 import sys
 import tempfile
 import termios
+import threading
 import time
 import unicodedata
 
 import tap
-from lib import DEADLINE_S
+from lib import DEADLINE_S, Skip, wait_until
+from probelib import SCRATCH_LOW32, let_pass
+from pythonlib import interpreters
 
-PLATEAU, PROBE, PLAYER = sys.argv[1:4]
+PLATEAU, PROBE, PLAYER, INSPECTED, INJECTOR = sys.argv[1:6]
 SGR = re.compile(r'\x1b\[[0-9;]*m')
 FOLDER = tempfile.TemporaryDirectory()
 
@@ -241,6 +246,283 @@ def test_it_ends_in_between():
     child.communicate(b'\n')
     out, _ = waiting.communicate(timeout=DEADLINE_S)
     assert waiting.returncode == 1 and b'gone' in out, (waiting.returncode, out)
+
+
+# ---- real programs ----
+
+def need_injector():
+    if INJECTOR == 'none':
+        raise Skip('nothing can be called into a process here')
+
+
+def kinds():
+    """Interpreters, each without threads and with some."""
+    found = interpreters()
+    assert found, 'no CPython was found'
+    return [(name, path, threads) for name, path in sorted(found.items()) for threads in (0, 3)]
+
+
+class Program:
+    """tests/targets/inspected.py, whose stdout and stderr are read to the byte."""
+
+    def __init__(self, python, n=2000, threads=0):
+        self.error = tempfile.TemporaryFile()
+        self.process = subprocess.Popen([python, INSPECTED, str(n), str(threads)], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=self.error,
+                                        env=dict(os.environ, PYTHONDONTWRITEBYTECODE='1'))
+        self.pid = self.process.pid
+        self.version = self.line()['ready']
+
+    def line(self):
+        assert select.select([self.process.stdout], [], [], DEADLINE_S)[0], 'no answer in time'
+        text = self.process.stdout.readline()
+        assert text, ('it ended', self.process.poll(), self.errors())
+        return json.loads(text)
+
+    def say(self, text):
+        self.process.stdin.write(text.encode() + b'\n')
+        self.process.stdin.flush()
+
+    def ask(self, text):
+        self.say(text)
+        return self.line()
+
+    def errors(self):
+        self.error.seek(0)
+        return self.error.read()
+
+    def scratch(self):
+        with open(f'/proc/{self.pid}/maps', encoding='utf-8', errors='replace') as f:
+            return [line for line in f if line.split('-')[0].endswith(SCRATCH_LOW32[:-1])]
+
+    def inspect(self, *args, status=0):
+        return document(*args, pid=self.pid, status=status)
+
+    def is_asleep(self):
+        with open(f'/proc/{self.pid}/stat', encoding='ascii', errors='replace') as f:
+            return f.read().rsplit(')', 1)[1].split()[0] == 'S'
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind:
+            self.process.kill()
+        out, _ = self.process.communicate()
+        if not kind:
+            # it never said a word that was not asked for, and ended as it would have by itself
+            assert (out, self.errors(), self.process.returncode) == (b'', b'', 0), (out, self.errors(), self.process.returncode)
+        self.error.close()
+
+
+def types(d):
+    return {row['type']: row['count'] for row in d['census']['types']}
+
+
+@tap.deadline(240)
+def test_exact_on_every_interpreter():
+    """--call counts what the program counts itself, and leaves no trace in it"""
+    need_injector()
+    for name, path, threads in kinds():
+        with Program(path, threads=threads) as p:
+            own = [p.ask('state') for _ in range(3)]
+            d = p.inspect('--call')
+            after = p.ask('state')
+            counted = p.ask('count')
+            c = d['census']
+            assert c['mode'] == 'injected' and c['complete'] and not c['torn'] and not c['sampled'], (name, c)
+            assert c['version'].split('+')[0] == p.version.split('+')[0], (c['version'], p.version)
+            assert types(d)['__main__.Session'] == counted['Session'] == 2000, (name, threads, types(d), counted)
+            frozen = c['generations']['frozen']['count'] # not among gc.get_objects()
+            assert abs(c['objects']['count'] - frozen - counted['all']) <= 8, (name, threads, c['objects'], counted)
+            assert c['threads'] in (None, threads + 1), (name, c['threads'])
+            assert d['call']['thread'] == ('own' if threads else 'borrowed'), d['call']
+            assert not p.scratch(), p.scratch()
+            # what asking alone changes is the same each time
+            for key in own[2]:
+                if key in ('gc', 'blocks'):
+                    continue
+                assert after[key] == own[2][key], (name, threads, key, own[2][key], after[key])
+            assert after['gc'][:2] + after['gc'][3:] == own[2]['gc'][:2] + own[2]['gc'][3:], (name, own[2]['gc'], after['gc'])
+            drift = [b - a for a, b in zip(own[1]['gc'][2], own[2]['gc'][2])]
+            assert [b - a for a, b in zip(own[2]['gc'][2], after['gc'][2])] == drift, (name, threads, own, after)
+            assert after['blocks'] - own[2]['blocks'] == own[2]['blocks'] - own[1]['blocks'], (name, threads, own, after)
+
+
+@tap.deadline(120)
+def test_passive_on_every_interpreter():
+    """without --call nothing is called, and the count is the same while nothing happens"""
+    for name, path, threads in kinds():
+        with Program(path, threads=threads) as p:
+            wait_until('it waits for a word', p.is_asleep)
+            d, counted = p.inspect(), p.ask('count')
+            assert d['call'] is None and d['census']['mode'] == 'passive', d
+            assert types(d)['__main__.Session'] == counted['Session'], (name, threads, types(d))
+            assert not p.scratch(), p.scratch()
+
+
+@tap.deadline(120)
+def test_growth_of_a_leak():
+    """--diff finds the class that leaks, by its name"""
+    for args in ((), ('--call',)) if INJECTOR != 'none' else ((),):
+        with Program(sys.executable, threads=1) as p:
+            first = subprocess.Popen([PLATEAU, 'inspect', '--json', '--diff', '1', *args, str(p.pid)], stdout=subprocess.PIPE,
+                                     env=environment())
+            # the second census is a second after the first: what happens in between is seen, when exactly does not matter
+            seen = 0
+            while first.poll() is None:
+                seen = p.ask('leak 500')['leaked']
+                let_pass(0.05) # as fast as that, not faster: the heap is to stay small
+            d = json.loads(first.stdout.read())
+            first.stdout.close()
+            assert seen > 2500 and first.returncode == 0, (seen, d)
+            grown = d['diff']['types'][0]
+            assert grown['type'] == '__main__.Leak' and grown['grown'] > 0 and grown['grown_per_h'] > grown['grown'], d['diff']['types'][:3]
+
+
+class Load:
+    """Clients that ask without pause, each answer checked."""
+
+    def __init__(self, port, n=4):
+        self.stop, self.errors, self.served, self.worst = threading.Event(), [], 0, 0.0
+        self.lock = threading.Lock()
+        self.port = port
+        self.threads = [threading.Thread(target=self.run) for _ in range(n)]
+        for t in self.threads:
+            t.start()
+
+    def run(self):
+        served, worst = 0, 0.0
+        try:
+            with socket.create_connection(('127.0.0.1', self.port), timeout=DEADLINE_S) as s:
+                f = s.makefile('rb')
+                while not self.stop.is_set():
+                    begin = time.monotonic()
+                    s.sendall(b'%d\n' % served)
+                    assert f.readline().split()[1] == b'%d' % served
+                    worst = max(worst, time.monotonic() - begin)
+                    served += 1
+        except Exception as e: # told below
+            self.errors.append(repr(e))
+        with self.lock:
+            self.served += served
+            self.worst = max(self.worst, worst)
+
+    def end(self):
+        self.stop.set()
+        for t in self.threads:
+            t.join()
+        assert not self.errors, self.errors
+        with socket.create_connection(('127.0.0.1', self.port), timeout=DEADLINE_S) as s:
+            s.sendall(b'stop\n')
+            assert s.makefile('rb').readline()
+
+
+@tap.deadline(240)
+def test_a_server_under_load():
+    """a server that answers all the time answers on through passive and exact censuses"""
+    need_injector()
+    for name, path, threads in kinds():
+        with Program(path, n=20000, threads=threads) as p:
+            p.say('serve')
+            load = Load(p.line()['port'], n=1 if threads == 0 else 4)
+            exact = 0
+            try:
+                for _ in range(2):
+                    d = p.inspect()
+                    assert types(d)['__main__.Session'] >= 20000, (name, threads)
+                    result = inspect('--json', '--call', '--find-timeout', '5s' if threads else '100ms', pid=p.pid)
+                    d = json.loads(result.stdout)
+                    # without threads it can only be held where it sleeps, and is seldom seen so
+                    assert d['result'] == 'ok' or (not threads and d['reason'] in ('no_safe_thread', 'in_flight')), (name, threads, d)
+                    exact += d['result'] == 'ok'
+            finally:
+                load.end()
+            assert p.line()['served'] == load.served + 1
+            assert not p.scratch() or exact < 2, p.scratch()
+            print(f'# {name}, {threads} threads: {exact} of 2 exact, {load.served} answers, the longest after {1000 * load.worst:.0f} ms')
+
+
+@tap.deadline(120)
+def test_no_turn_for_the_gil():
+    """--call against a program that keeps the GIL: a timeout, no harm, and the next one works"""
+    need_injector()
+    with Program(sys.executable, threads=2) as p:
+        p.say('hold 150000000')
+        assert p.line() == 'held'
+        d = p.inspect('--call', '--timeout', '300ms', status=5)
+        assert d['reason'] == 'timeout' and d['census'] is None, d
+        assert p.line()['sum'] > 0
+        d = wait_until('the thread of the first call has ended', lambda: again(p))
+        assert types(d)['__main__.Session'] == 2000
+        assert not p.scratch(), p.scratch()
+
+
+@tap.deadline(240)
+def test_an_interpreter_that_ends():
+    """--call into an interpreter that is being torn down: it ends as it would have"""
+    need_injector()
+    for name, path in sorted(interpreters().items()):
+        with Program(path, n=10, threads=2) as p:
+            p.say('end')
+            assert p.line() == 'ending', name
+            d = json.loads(inspect('--json', '--call', '--timeout', '5s', pid=p.pid).stdout)
+            assert d['reason'] in ('ok', 'gone', 'zombie', 'no_safe_thread', 'timeout', 'no_python'), (name, d)
+
+
+def again(p):
+    d = json.loads(inspect('--json', '--call', pid=p.pid).stdout)
+    assert d['reason'] in ('ok', 'in_flight'), d
+    return d if d['reason'] == 'ok' else None
+
+
+@tap.deadline(240)
+def test_killed_at_random_instants():
+    """SIGKILL of command, probe and worker at any instant of --call: the program goes on, and the next one works"""
+    need_injector()
+    for threads in (0, 3):
+        with Program(sys.executable, n=30000, threads=threads) as p:
+            begin = time.monotonic()
+            p.inspect('--call')
+            whole = time.monotonic() - begin
+            for i in range(40):
+                kill_one(p.pid, whole * i / 40)
+                assert p.ask('count')['Session'] == 30000
+            d = wait_until('nothing of a killed one is under way', lambda: again(p))
+            assert types(d)['__main__.Session'] == 30000
+            assert not p.scratch(), p.scratch()
+
+
+def kill_one(pid, after):
+    """A whole session of processes: nobody is left to clean up."""
+    one = subprocess.Popen([PLATEAU, 'inspect', '--call', str(pid)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                           env=environment(), start_new_session=True)
+    let_pass(after)
+    try:
+        os.killpg(one.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    one.wait(DEADLINE_S)
+
+
+def test_what_is_no_python():
+    """what is no CPython is refused by what it is"""
+    child = subprocess.Popen(['sleep', '1000'])
+    try:
+        for args in ((), ('--call',)):
+            assert document(*args, pid=child.pid, status=4)['reason'] == 'no_python'
+        expect(inspect(pid=child.pid), 4, 'no_python', 'no CPython')
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_budget():
+    """--call --budget: a heap that needs longer is refused before it is touched"""
+    need_injector()
+    with Program(sys.executable, n=100000, threads=1) as p:
+        d = p.inspect('--call', '--budget', '1ms', status=4)
+        assert d['reason'] == 'budget' and d['call'] is None, d
 
 
 if __name__ == '__main__':
