@@ -128,7 +128,22 @@ static int survey(Look *l) {
 
 /* ---- a static program, or a language without libc */
 
-/* The executable, by where the kernel put its program headers (AT_PHDR). */
+/* By its name, which both files give as seen from our root. */
+static bool find_by_link(const Look *l, Object *ret) {
+        char path[PATH_MAX];
+        ssize_t n = readlinkat(l->proc_fd, "exe", path, sizeof(path) - 1);
+
+        if (n <= 0)
+                return false;
+        path[n] = '\0';
+        for (size_t i = 0; object_next(l->maps, &i, ret);)
+                if (strcmp(maps_path(l->maps, ret->first), path) == 0)
+                        return true;
+        return false;
+}
+
+/* The executable, by where the kernel put its program headers (AT_PHDR). auxv is mode 0400, so that of another user's
+ * process may not be had with CAP_SYS_PTRACE alone; the link may. */
 static bool find_executable(const Look *l, Object *ret) {
         _cleanup_fd_ int fd = openat(l->proc_fd, "auxv", O_RDONLY | O_CLOEXEC);
         Elf64_auxv_t aux[64] = {0};
@@ -137,7 +152,7 @@ static bool find_executable(const Look *l, Object *ret) {
         for (size_t i = 0; n > 0 && i < (size_t)n / sizeof(aux[0]); i++)
                 if (aux[i].a_type == AT_PHDR)
                         return object_at(l->maps, aux[i].a_un.a_val, ret);
-        return false;
+        return find_by_link(l, ret);
 }
 
 static int see_musl(void *userdata, const Symbol *s _unused_, const char *name) {
