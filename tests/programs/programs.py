@@ -36,6 +36,7 @@ class Program:
     start: Callable     # (place, path) -> Start
     client: str         # in clients.py
     want: str = 'ok'    # a reason of `plateau reclaim`; 'ok': reclaimed
+    says: str = ''      # what its detail must have
     threads: str = None # 'borrowed' or 'own': who makes the call, where it is the same for all its processes
     build: bool = False # takes a minute to build: only where asked for
 
@@ -203,7 +204,7 @@ TABLE = [
     Program('perl', which('perl'), ['-e', 'print $^V'], script('server.pl'), 'Http', threads='borrowed'),
     Program('asyncio', which('/usr/bin/python3'), ['--version'], script('server-asyncio.py'), 'Http', threads='borrowed'),
     *pythons(),
-    Program('go', which('go'), ['version'], go, 'Http', want='no_libc'),
+    Program('go', which('go'), ['version'], go, 'Http', want='no_libc', says='a Go program'),
     Program('rust', which('rustc'), ['--version'], rust, 'Http', threads='own'),
     Program('rust-jemalloc', which('cargo'), ['--version'], rust_jemalloc, 'Http', build=True),
 ]
