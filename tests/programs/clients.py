@@ -71,7 +71,8 @@ class Client:
 
 
 class Http(Client):
-    """The servers in servers/: the answer to n says n, and the how-many-eth of its connection it is, on n % 200 + 1 lines."""
+    """The servers in servers/: the answer to n has n % 200 + 1 lines, which say n and the answer's number on its
+    connection."""
 
     def greet(self):
         self.answers = 0
@@ -242,7 +243,8 @@ class MySql(Client):
     def greet(self):
         self.count = 0
         self.packet()
-        self.put(struct.pack('<IIB23x', self.CAPABILITIES, 1 << 24, 33) + b'root\0\0mysql_native_password\0', self.sequence)
+        self.put(struct.pack('<IIB23x', self.CAPABILITIES, 1 << 24, 33) + b'root\0\0mysql_native_password\0',
+                 self.sequence)
         if self.packet()[:1] == b'\xfe':
             self.put(b'', self.sequence)
             self.packet()
@@ -282,7 +284,8 @@ class MySql(Client):
         self.same('INSERT', self.packet()[:2], b'\0\1')
         self.put(f'\x03SELECT length(v), md5(v) FROM d.t{self.number} WHERE n = {n}'.encode())
         self.same('row', self.rows(), [[str(len(text)), hashlib.md5(text).hexdigest()]])
-        self.put(f'\x03SELECT count(*) FROM (SELECT v FROM d.t{self.number} WHERE n > {n - 200} ORDER BY v LIMIT 500) x'.encode())
+        self.put(f'\x03SELECT count(*) FROM (SELECT v FROM d.t{self.number} WHERE n > {n - 200} ORDER BY v LIMIT 500) x'
+                 .encode())
         self.same('count', self.rows(), [[str(min(self.count, 200))]])
 
 
@@ -349,7 +352,8 @@ class FastCgi(Client):
         Client.__init__(self, self.address, self.number)
         pairs = {b'SCRIPT_FILENAME': self.script.encode(), b'REQUEST_METHOD': b'GET', b'QUERY_STRING': b'n=%d' % n}
         params = b''.join(bytes([len(k), len(v)]) + k + v for k, v in pairs.items())
-        self.write(self.record(1, b'\0\1\0\0\0\0\0\0') + self.record(4, params) + self.record(4, b'') + self.record(5, b''))
+        self.write(self.record(1, b'\0\1\0\0\0\0\0\0') + self.record(4, params) + self.record(4, b'') +
+                   self.record(5, b''))
 
     @staticmethod
     def record(kind, data):

@@ -340,7 +340,8 @@ def judge(program, tools, result, server):
     if odd:
         details = {r['reason']: r['detail'] for r in result.replies if r['reason'] in odd}
         wrong.append(f'other answers: {odd} {details}')
-    unsaid = [r['detail'] for r in result.replies if r['reason'] == program.want and program.says not in (r['detail'] or '')]
+    unsaid = [r['detail'] for r in result.replies
+              if r['reason'] == program.want and program.says not in (r['detail'] or '')]
     if unsaid:
         wrong.append(f'it said {unsaid[0]!r}, not {program.says!r}')
     for phase in (result.control, result.load):
