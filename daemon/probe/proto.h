@@ -96,7 +96,7 @@ typedef struct ProbeRequest {
         uint32_t finish_timeout_msec; /* of a call: for the call itself */
         uint32_t param;               /* TUNE: ProbeParam; PYTHON: PythonMode; PLACE: ProbePlace */
         uint32_t budget_msec;         /* PYTHON: how long to read; 0 = as the probe thinks right */
-        int64_t value;                /* TUNE: what to set */
+        int64_t value;                /* TUNE: what to set; PYTHON: PYTHON_LISTS_ONLY */
 } ProbeRequest;
 
 /* What an injected call cost and did, whichever it was. */

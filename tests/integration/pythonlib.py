@@ -17,6 +17,7 @@ COUNT = struct.Struct('<QQ')
 TYPE = struct.Struct('<96sQQ')
 MAGIC = 0x31737950
 COMPLETE, TORN, SAMPLED, BLOCKS, ARENAS, UNTRACKED, TASKS, THREADS = (1 << i for i in range(8))
+LISTS_ONLY = 1
 SEALED = 0xf # F_SEAL_SEAL | SHRINK | GROW | WRITE
 TARGET = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'targets', 'objects.py')
 

@@ -7,7 +7,8 @@ import sys
 import tap
 from lib import Skip
 from probelib import PYTHON, Probe, Target, children
-from pythonlib import COMPLETE, TASKS, THREADS, TORN, PythonTarget, ask, census, interpreters, receive
+from pythonlib import (ARENAS, BLOCKS, COMPLETE, LISTS_ONLY, SAMPLED, TASKS, THREADS, TORN, UNTRACKED, PythonTarget, ask,
+                       census, interpreters, receive)
 
 PROBE, MKLEAK, MKLEAK_STATIC = sys.argv[1:4]
 SANITIZED = 'sanitized' in sys.argv[4:]
@@ -47,7 +48,14 @@ def agrees(target):
         n, size = facts['types'][name]
         got = c.types[name_of(name)]
         assert abs(got[1] - size) <= 2000 + size // 200, (name, (n, size), got)
+    assert c.flags & BLOCKS and abs(c.n_blocks - facts['blocks']) <= 40, (c.n_blocks, facts['blocks'])
+    assert c.flags & ARENAS and c.arenas_bytes == c.arenas << (20 if minor(facts['version']) >= 10 else 18)
+    assert c.pools_used + c.pools_free <= c.arenas * 64 and c.blocks_free_bytes < c.arenas_bytes
     return c
+
+
+def minor(version):
+    return int(version.split('.')[1])
 
 
 def exact(name, path):
@@ -78,6 +86,31 @@ def test_unseen():
             assert before[key] == after[key], (key, before[key], after[key])
 
 
+def texts(path, n):
+    """What the census and the program itself say of a program that holds so many of each: {name: (objects, bytes)}."""
+    with PythonTarget(path, 'strings', str(n)) as t:
+        c = whole(t)
+        result, _, without = census(PROBE, t.pid, value=LISTS_ONLY)
+        assert result == 'ok' and without.complete() and not without.flags & UNTRACKED and without.strings == (0, 0)
+        assert without.all == c.all
+        assert c.flags & UNTRACKED and bool(c.flags & SAMPLED) == (c.sample_every > 1) == (n > 10000), (n, hex(c.flags))
+        return {'bytes': c.bytes, 'bytearray': c.bytearrays, 'str': c.strings}, t.facts['texts']
+
+
+@tap.deadline(240)
+def test_texts():
+    """bytes, bytearrays and strings are those that objects hold: each while they are few, else estimated"""
+    for name, path in each():
+        none = texts(path, 10) # the strings of the modules, of which we see fewer: not those that only functions hold
+        for n, share in ((3000, 0.005), (15000, 0.03)):
+            some = texts(path, n)
+            for kind in none[0]:
+                got, want = ([b - a for a, b in zip(none[i][kind], some[i][kind])] for i in (0, 1))
+                some_share = 0.1 if kind == 'bytearray' and n > 10000 else share # there are few of them
+                assert all(abs(g - w) <= some_share * w for g, w in zip(got, want)), (name, n, kind, got, want)
+
+
+@tap.deadline(240)
 def test_frozen():
     """gc.freeze() moves all into the permanent generation"""
     tried = 0
@@ -94,6 +127,7 @@ def test_frozen():
         raise Skip('no CPython 3.7 or later')
 
 
+@tap.deadline(240)
 def test_threads_and_tasks():
     """threads of the interpreter and asyncio's tasks are counted"""
     for name, path in each():
@@ -105,6 +139,7 @@ def test_threads_and_tasks():
             assert c.flags & TASKS and c.n_tasks == 40, (name, c.n_tasks)
 
 
+@tap.deadline(240)
 def test_interpreters():
     """all interpreters of a process are counted together"""
     tried = 0
@@ -120,6 +155,7 @@ def test_interpreters():
         raise Skip('no CPython 3.8 or later')
 
 
+@tap.deadline(240)
 def test_busy():
     """while it makes and drops objects without pause, the ones that stay are all counted"""
     for name, path in each():
@@ -131,6 +167,7 @@ def test_busy():
                 assert abs(c.objects('__main__.Slotted') - 1000) <= 1, (name, c.objects('__main__.Slotted'))
 
 
+@tap.deadline(240)
 def test_collecting():
     """while it collects without pause: right, or said to be torn or not whole"""
     for name, path in each():

@@ -23,10 +23,13 @@ typedef enum PythonMode {
         _PYTHON_MODE_MAX,
 } PythonMode;
 
+/* ProbeRequest.value */
+enum { PYTHON_LISTS_ONLY = 1 << 0 }; /* PASSIVE: do not look for bytes and str, which takes most of the time */
+
 enum {
         PYTHON_COMPLETE = 1 << 0,       /* every gc list was walked to its end */
         PYTHON_TORN = 1 << 1,           /* lists changed under the reader more often than it would try again */
-        PYTHON_SAMPLED = 1 << 2,        /* sizes and referents were looked at for each sample_every-th object */
+        PYTHON_SAMPLED = 1 << 2,        /* bytes, bytearrays and strings: estimates, each sampleevery-th */
         PYTHON_HAVE_BLOCKS = 1 << 3,    /* n_blocks, as sys.getallocatedblocks() */
         PYTHON_HAVE_ARENAS = 1 << 4,    /* pymalloc's arenas and pools */
         PYTHON_HAVE_UNTRACKED = 1 << 5, /* bytes_, bytearray_, str_: found as referents of tracked objects */

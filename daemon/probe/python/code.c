@@ -31,8 +31,30 @@ size_t code_refs(Cache *m, const Symbol *function, CodeRef *ret, size_t max) {
         }
         return n;
 }
+
+/* e9, and 0f 80..8f: jmp and jcc rel32 */
+size_t code_jumps(Cache *m, const Symbol *function, uint64_t *ret, size_t max) {
+        unsigned char code[CODE_MAX];
+        size_t len = min_of((size_t)function->size, sizeof(code)), n = 0;
+
+        if (!cache_read(m, function->address, code, len))
+                return 0;
+        for (size_t i = 1; i + 5 <= len && n < max; i++) {
+                int32_t disp;
+
+                if (code[i] != 0xe9 && ((code[i] & 0xf0) != 0x80 || code[i - 1] != 0x0f))
+                        continue;
+                memcpy(&disp, code + i + 1, sizeof(disp));
+                ret[n++] = function->address + i + 5 + (uint64_t)(int64_t)disp;
+        }
+        return n;
+}
 #else
 size_t code_refs(Cache *m _unused_, const Symbol *function _unused_, CodeRef *ret _unused_, size_t max _unused_) {
+        return 0;
+}
+
+size_t code_jumps(Cache *m _unused_, const Symbol *function _unused_, uint64_t *ret _unused_, size_t max _unused_) {
         return 0;
 }
 #endif

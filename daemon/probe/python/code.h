@@ -16,3 +16,7 @@ typedef struct CodeRef {
 
 /* code_refs() - in the order of the code, of the function's first 512 bytes. Return: how many, at most @max. */
 size_t code_refs(Cache *m, const Symbol *function, CodeRef *ret, size_t max);
+
+/* code_jumps() - where its jumps of 32 bits lead, which is where the compiler put the rest of a function that it split
+ * (GCC's .part.0, .cold). The answers are as uncertain. Return: how many, at most @max. */
+size_t code_jumps(Cache *m, const Symbol *function, uint64_t *ret, size_t max);

@@ -12,6 +12,8 @@
 #include "probe/inject/access.h"
 #include "probe/inject/facts.h"
 #include "probe/inject/remote.h"
+#include "probe/python/census.h"
+#include "probe/python/referents.h"
 #include "probe/python/walk.h"
 #include "util/clock.h"
 #include "util/rootfs.h"
@@ -29,11 +31,16 @@ typedef struct Session {
         Maps maps;
         Python python;
         Types types;
+        Pymalloc pymalloc;
+        Referents referents;
+        bool look_inside; /* at what objects hold */
         PythonCensus census;
 } Session;
 
 static void session_done(Session *s) {
         types_done(&s->types);
+        referents_done(&s->referents);
+        pymalloc_done(&s->pymalloc);
         maps_done(&s->maps);
         cache_done(&s->cache);
         s->proc_fd = fd_close(s->proc_fd);
@@ -116,13 +123,18 @@ static void count_threads(Session *s) {
         }
 }
 
+static void visit(void *userdata, const TypeInfo *type, uint64_t addr, int64_t ob_size) {
+        referents_visit(userdata, type, addr, ob_size);
+}
+
 static void walk_heaps(Session *s, uint64_t deadline_usec) {
         bool complete = s->python.all_interpreters || s->python.minor <= 8, torn = false;
 
         for (unsigned i = 0; i < s->python.n_heaps; i++) {
                 WalkResult w;
 
-                walk_run(&s->python, &s->python.heap[i], &s->types, deadline_usec, NULL, NULL, &w);
+                walk_run(&s->python, &s->python.heap[i], &s->types, deadline_usec, s->look_inside ? visit : NULL,
+                         &s->referents, &w);
                 complete &= w.complete;
                 torn |= w.torn;
                 s->census.n_retries += w.n_retries;
@@ -150,6 +162,15 @@ static void sum_up(Session *s) {
                         n_tasks += total.n_objects;
                 for (unsigned g = 0; g < PYTHON_GENERATIONS; g++)
                         add(&c->generations[g], e->sum[g]);
+        }
+        if (s->look_inside)
+                referents_finish(&s->referents);
+        if (s->look_inside && !s->referents.late && (c->flags & PYTHON_COMPLETE)) {
+                c->strings = referents_count(&s->referents, TYPE_STR);
+                c->bytes = referents_count(&s->referents, TYPE_BYTES);
+                c->bytearrays = referents_count(&s->referents, TYPE_BYTEARRAY);
+                c->sample_every = referents_every(&s->referents);
+                c->flags |= PYTHON_HAVE_UNTRACKED | (c->sample_every > 1 ? PYTHON_SAMPLED : 0);
         }
         c->n_tasks = (uint32_t)min_of(n_tasks, (uint64_t)UINT32_MAX);
         c->flags |= PYTHON_HAVE_TASKS;
@@ -223,6 +244,13 @@ static ProbeResult run(Session *s, int memfd) {
         if (r < 0)
                 return failure(s, r);
         count_threads(s);
+        r = pymalloc_read(&s->python, &s->census, &s->pymalloc);
+        if (r < 0)
+                return failure(s, r);
+        r = referents_init(&s->referents, &s->python, &s->pymalloc, begin + msec * USEC_PER_MSEC / 4);
+        if (r == -ENOMEM)
+                return failure(s, r);
+        s->look_inside = r == 0 && !(s->req->value & PYTHON_LISTS_ONLY);
         walk_heaps(s, begin + msec * USEC_PER_MSEC);
         sum_up(s);
         s->census.duration_usec = now_mono_usec() - begin;

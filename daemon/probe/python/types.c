@@ -255,6 +255,7 @@ static bool read_type(Types *t, uint64_t addr, TypeInfo *ret) {
         info.item = (uint32_t)item;
         info.kind = kind_by_flags(flags);
         info.is_int = flags & TPFLAG_INT;
+        info.is_heap = flags & TPFLAG_HEAPTYPE;
         if (!read_bases(t->p, addr, &info))
                 return false;
         read_extras(t->p, addr, flags, &info);

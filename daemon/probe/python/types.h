@@ -29,7 +29,7 @@ typedef struct TypeInfo {
         uint16_t entry;    /* of Types.entry; PYTHON_TYPES_MAX: beyond the table */
         uint16_t n_values; /* attributes that instances keep without a dict (3.11) */
         uint8_t kind;      /* TypeKind */
-        bool managed_dict, is_task, is_int;
+        bool managed_dict, is_task, is_int, is_heap;
 } TypeInfo;
 
 typedef struct TypeEntry {
