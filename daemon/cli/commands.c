@@ -8,7 +8,7 @@
 #include "util/buf.h"
 
 static const Command *const commands[] = {
-        &command_status,  &command_watch, &command_reclaim, &command_tune,
+        &command_status, &command_watch, &command_explain, &command_reclaim, &command_tune,
         &command_inspect, &command_check, &command_help,    NULL,
 };
 

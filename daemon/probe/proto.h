@@ -28,6 +28,7 @@ typedef enum ProbeOp {
         PROBE_OP_TUNE,         /* one setting of the allocator changed, by an injected call */
         PROBE_OP_PYTHON,       /* the objects of a CPython counted; the table is a memfd (probe/python/census.h) */
         PROBE_OP_PLACE,        /* a descriptor of a ProbePlace of a process of our own user, passed likewise */
+        PROBE_OP_SURVEY,       /* its memory explained; the table is a memfd (probe/survey/survey.h) */
         _PROBE_OP_MAX,
 } ProbeOp;
 
@@ -95,7 +96,7 @@ typedef struct ProbeRequest {
         uint32_t find_timeout_msec;   /* of a call: to find a safe thread */
         uint32_t finish_timeout_msec; /* of a call: for the call itself */
         uint32_t param;               /* TUNE: ProbeParam; PYTHON: PythonMode; PLACE: ProbePlace */
-        uint32_t budget_msec;         /* PYTHON: how long to read; 0 = as the probe thinks right */
+        uint32_t budget_msec;         /* PYTHON, SURVEY: how long to read; 0 = as the probe thinks right */
         int64_t value;                /* TUNE: what to set; PYTHON: PYTHON_LISTS_ONLY */
 } ProbeRequest;
 

@@ -24,6 +24,7 @@
 #include "probe/python/census.h"
 #include "probe/python/passive.h"
 #include "probe/python/still.h"
+#include "probe/survey/survey.h"
 #include "util/clock.h"
 #include "util/rootfs.h"
 
@@ -355,23 +356,46 @@ static void work_python(const ProbeRequest *req, Answer *a) {
         (req->param == PYTHON_INJECTED ? still_run : passive_run)(req, a->fd, &a->reply);
 }
 
-/* The worker writes its table into a memfd of ours; sealed, so that its reader can rely on what it has checked. */
-static void handle_python(const ProbeRequest *req, Answer *a) {
-        if (req->param >= _PYTHON_MODE_MAX) {
-                a->reply.result = PROBE_E_PROTOCOL;
-                return;
-        }
-        a->fd = memfd_create("plateau-python", MFD_CLOEXEC | MFD_ALLOW_SEALING); /* Linux 3.17 */
+/* Work whose result is a table: the worker writes it into a memfd of ours (memfd_create(2), Linux 3.17); sealed, so
+ * that its reader can rely on what it has checked. */
+static void run_table_worker(const ProbeRequest *req, Answer *a, void (*work)(const ProbeRequest *, Answer *)) {
+        a->fd = memfd_create("plateau", MFD_CLOEXEC | MFD_ALLOW_SEALING);
         if (a->fd < 0) {
                 set_result(a, -errno);
                 return;
         }
-        run_worker(req, a, work_python);
+        run_worker(req, a, work);
         if (a->reply.result == PROBE_OK &&
             fcntl(a->fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
                 set_result(a, -errno);
         if (a->reply.result != PROBE_OK)
                 a->fd = fd_close(a->fd);
+}
+
+static void handle_python(const ProbeRequest *req, Answer *a) {
+        if (req->param < _PYTHON_MODE_MAX)
+                run_table_worker(req, a, work_python);
+        else
+                a->reply.result = PROBE_E_PROTOCOL;
+}
+
+static void work_survey(const ProbeRequest *req, Answer *a) {
+        static Survey survey;
+        uint64_t budget_usec = (req->budget_msec ? req->budget_msec : SURVEY_BUDGET_MSEC) * USEC_PER_MSEC;
+        _cleanup_fd_ int proc_fd = open_process(req);
+        int r = proc_fd < 0 ? proc_fd : survey_run(proc_fd, req->pid, budget_usec, &survey);
+
+        if (r == 0 && write(a->fd, &survey, sizeof(survey)) != (ssize_t)sizeof(survey))
+                r = -EIO;
+        if (r < 0) {
+                set_result(a, r);
+                if (proc_fd >= 0)
+                        explain(proc_fd, a);
+        }
+}
+
+static void handle_survey(const ProbeRequest *req, Answer *a) {
+        run_table_worker(req, a, work_survey);
 }
 
 static void (*const handlers[_PROBE_OP_MAX])(const ProbeRequest *, Answer *) = {
@@ -382,6 +406,7 @@ static void (*const handlers[_PROBE_OP_MAX])(const ProbeRequest *, Answer *) = {
         [PROBE_OP_TUNE] = handle_tune,
         [PROBE_OP_PLACE] = handle_place,
         [PROBE_OP_PYTHON] = handle_python,
+        [PROBE_OP_SURVEY] = handle_survey,
 };
 
 static bool is_valid(const ProbeRequest *req, ssize_t n) {

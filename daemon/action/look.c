@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "action/look.h"
+
+#include "util/cleanup.h"
+
+_Static_assert(DIAGNOSE_CLASSES == SIZE_CLASSES, "the same classes");
+
+/* PART_MAIN_HEAP and PART_ARENAS are told apart by what is in use. */
+static const DiagnosePart part_of[_PART_MAX] = {
+        [PART_MAIN_HEAP] = DIAGNOSE_HEAP_FREE, [PART_ARENAS] = DIAGNOSE_HEAP_FREE, [PART_MMAPPED] = DIAGNOSE_HEAP_USED,
+        [PART_ALLOCATOR] = DIAGNOSE_ALLOCATOR, [PART_PYTHON] = DIAGNOSE_PYTHON,    [PART_STACKS] = DIAGNOSE_STACKS,
+        [PART_ANONYMOUS] = DIAGNOSE_ANONYMOUS, [PART_FILES] = DIAGNOSE_FILES,      [PART_SHARED] = DIAGNOSE_SHARED,
+        [PART_KERNEL] = DIAGNOSE_FILES, /* a page of the vdso: no line of its own is worth it */
+};
+
+static uint64_t less(uint64_t a, uint64_t b) {
+        return a > b ? a - b : 0;
+}
+
+static void take_parts(const Survey *s, DiagnoseLook *l) {
+        for (uint32_t i = 0; i < s->n_parts; i++)
+                l->part_bytes[part_of[s->parts[i].kind]] += s->parts[i].rss_bytes;
+        /* what is in use and in memory; pages of it that were never touched are not */
+        uint64_t heap = l->part_bytes[DIAGNOSE_HEAP_FREE];
+
+        l->part_bytes[DIAGNOSE_HEAP_FREE] = less(heap, s->in_use_bytes);
+        l->part_bytes[DIAGNOSE_HEAP_USED] += heap - l->part_bytes[DIAGNOSE_HEAP_FREE];
+        for (unsigned p = DIAGNOSE_HEAP_USED; p <= DIAGNOSE_SHARED; p++)
+                l->known |= 1u << p;
+        if (!(s->flags & SURVEY_HAVE_HEAP))
+                l->known &= ~(1u << DIAGNOSE_HEAP_FREE);
+}
+
+/* A group tells of this process where this process is most of it. */
+static void take_cgroup(const Sample *sample, DiagnoseLook *l) {
+        const CgroupSample *c = &sample->cgroup;
+
+        if (!(sample->have & SAMPLE_HAVE_CGROUP) || l->rss_bytes < c->anon_bytes / 2)
+                return;
+        l->part_bytes[DIAGNOSE_PAGE_CACHE] = less(c->file_bytes, l->part_bytes[DIAGNOSE_FILES]);
+        l->part_bytes[DIAGNOSE_TMPFS] = less(c->shmem_bytes, l->part_bytes[DIAGNOSE_SHARED]);
+        l->part_bytes[DIAGNOSE_KERNEL] = c->kernel_bytes;
+        l->known |= 1u << DIAGNOSE_PAGE_CACHE | 1u << DIAGNOSE_TMPFS | 1u << DIAGNOSE_KERNEL;
+}
+
+static void take_arenas(const Survey *s, DiagnoseLook *l) {
+        l->n_arenas = s->n_arenas;
+        /* those that are told are the largest; the main one is the only one that is not at a heap's start */
+        for (uint32_t i = 0; i < s->n_arenas_told; i++)
+                if (s->arenas[i].addr % (64u << 20) < 64)
+                        l->arena_free_bytes += s->arenas[i].free_bytes;
+}
+
+void look_make(const Survey *s, const Sample *sample, DiagnoseClass *classes, DiagnoseLook *ret) {
+        DiagnoseLook l = {
+                .time_usec = s->begin_usec,
+                .rss_bytes = s->rss_bytes,
+                .uss_bytes = s->uss_bytes,
+                .heap_complete = s->flags & SURVEY_HEAP_COMPLETE,
+                .trim_known = (s->flags & SURVEY_HAVE_TRIM) && (s->flags & SURVEY_HEAP_COMPLETE),
+                .trim_bytes = s->heap.trim_resident_bytes,
+                .pinned_bytes = s->heap.pinned_bytes,
+                .n_threads = s->n_threads,
+        };
+
+        if (s->flags & SURVEY_HAVE_PARTS)
+                take_parts(s, &l);
+        if (sample)
+                take_cgroup(sample, &l);
+        take_arenas(s, &l);
+        for (size_t i = 0; classes && i < DIAGNOSE_CLASSES; i++)
+                classes[i] = (DiagnoseClass){s->heap.classes[i].n_used, s->heap.classes[i].used_bytes};
+        l.classes = classes;
+        *ret = l;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a survey and the cgroup's figures are in diagnose's terms. Here, because the probe and diagnose do not know each
+ * other; pure.
+ */
+#pragma once
+
+#include "diagnose/diagnose.h"
+#include "probe/survey/survey.h"
+#include "sample/sample.h"
+
+/**
+ * look_make() - one look out of a survey
+ * @sample:  of about the same time, for the cgroup's part of it; NULL: not known
+ * @classes: DIAGNOSE_CLASSES, filled and pointed at by @ret; NULL: without sizes
+ */
+void look_make(const Survey *s, const Sample *sample, DiagnoseClass *classes, DiagnoseLook *ret);

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/explain-view.h"
+
+#include "probe/survey/size-class.h"
+#include "util/json.h"
+
+static void put_heap(Json *j, const Survey *v) {
+        bool have = v->flags & SURVEY_HAVE_HEAP, trim = v->flags & SURVEY_HAVE_TRIM,
+             params = v->flags & SURVEY_HAVE_THRESHOLDS;
+
+        json_key(j, "heap");
+        json_object_begin(j);
+        json_kv_string(j, "layout", v->layout[0] ? v->layout : NULL);
+        json_kv_u64_or_null(j, "arenas", have, v->n_arenas);
+        json_kv_u64_or_null(j, "system_bytes", have, v->system_bytes);
+        json_kv_u64_or_null(j, "in_use_bytes", have, v->in_use_bytes);
+        json_kv_u64_or_null(j, "free_bytes", have, v->free_bytes);
+        json_kv_u64_or_null(j, "fastbin_bytes", have, v->heap.fast_bytes);
+        json_kv_u64_or_null(j, "top_bytes", have, v->heap.top_bytes);
+        json_kv_u64_or_null(j, "trimmable_bytes", have && trim, v->heap.trim_resident_bytes);
+        json_kv_u64_or_null(j, "pinned_bytes", have, v->heap.pinned_bytes);
+        json_kv_u64_or_null(j, "chunks_in_use", have, v->heap.n_used);
+        json_kv_u64_or_null(j, "chunks_free", have, v->heap.n_free + v->heap.n_fast);
+        json_kv_u64_or_null(j, "mmapped_chunks", params, v->n_mmapped);
+        json_kv_u64_or_null(j, "mmapped_bytes", params, v->mmapped_bytes);
+        json_kv_u64_or_null(j, "mmap_threshold_bytes", params, v->mmap_threshold);
+        json_kv_u64_or_null(j, "trim_threshold_bytes", params, v->trim_threshold);
+        json_object_end(j);
+}
+
+static void put_arenas(Json *j, const Survey *v) {
+        json_key(j, "arenas");
+        json_array_begin(j);
+        for (uint32_t i = 0; i < v->n_arenas_told; i++) {
+                const SurveyArena *a = &v->arenas[i];
+
+                json_object_begin(j);
+                json_kv_u64(j, "system_bytes", a->system_bytes);
+                json_kv_u64(j, "in_use_bytes", a->in_use_bytes);
+                json_kv_u64(j, "free_bytes", a->free_bytes);
+                json_kv_u64(j, "top_bytes", a->top_bytes);
+                json_kv_u64_or_null(j, "trimmable_bytes", v->flags & SURVEY_HAVE_TRIM, a->trim_resident_bytes);
+                json_kv_u64(j, "pinned_bytes", a->pinned_bytes);
+                json_kv_u64(j, "threads", a->n_attached);
+                json_kv_bool(j, "torn", a->torn);
+                json_object_end(j);
+        }
+        json_array_end(j);
+}
+
+static void put_sizes(Json *j, const Survey *first, const Survey *last) {
+        json_key(j, "sizes");
+        json_array_begin(j);
+        for (unsigned i = 0; i < SIZE_CLASSES; i++) {
+                const SizeClass *a = &first->heap.classes[i], *b = &last->heap.classes[i];
+
+                if (b->n_used == 0 && b->n_free == 0 && a->n_used == 0)
+                        continue;
+                json_object_begin(j);
+                json_kv_u64(j, "from_bytes", size_class_start(i));
+                json_kv_u64(j, "in_use", b->n_used);
+                json_kv_u64(j, "in_use_bytes", b->used_bytes);
+                json_kv_u64(j, "free", b->n_free);
+                json_kv_u64(j, "free_bytes", b->free_bytes);
+                json_kv_i64(j, "grown_bytes", (int64_t)(b->used_bytes - a->used_bytes));
+                json_object_end(j);
+        }
+        json_array_end(j);
+}
+
+static void put_breakdown(Json *j, const Survey *v) {
+        json_key(j, "breakdown");
+        json_array_begin(j);
+        for (uint32_t i = 0; i < v->n_parts; i++) {
+                const Part *p = &v->parts[i];
+
+                json_object_begin(j);
+                json_kv_string(j, "kind", part_name((PartKind)p->kind));
+                json_kv_string(j, "name", p->name[0] ? p->name : NULL);
+                json_kv_u64(j, "rss_bytes", p->rss_bytes);
+                json_kv_u64(j, "pss_bytes", p->pss_bytes);
+                json_kv_u64(j, "private_bytes", p->private_bytes);
+                json_kv_u64(j, "swap_bytes", p->swap_bytes);
+                json_kv_u64(j, "huge_bytes", p->huge_bytes);
+                json_kv_u64(j, "maps", p->n_maps);
+                json_object_end(j);
+        }
+        json_array_end(j);
+}
+
+static void put_verdict(Json *j, const Explanation *e) {
+        const Verdict *v = &e->verdict;
+        _cleanup_buf_ Buf text = BUF_NULL;
+
+        explain_sentence(&text, e);
+        json_key(j, "verdict");
+        json_object_begin(j);
+        json_kv_string(j, "kind", verdict_name(v->kind));
+        json_key(j, "confidence");
+        json_double(j, v->confidence);
+        json_kv_string(j, "part", diagnose_part_name(v->part));
+        json_kv_string(j, "text", buf_str(&text));
+        json_kv_string(j, "remedy", remedy_name(v->remedies[0].kind));
+        json_key(j, "remedies");
+        json_array_begin(j);
+        for (size_t i = 0; i < VERDICT_REMEDIES_MAX && v->remedies[i].kind != REMEDY_NONE; i++) {
+                _cleanup_buf_ Buf advice = BUF_NULL;
+
+                explain_advice(&advice, e, &v->remedies[i]);
+                json_object_begin(j);
+                json_kv_string(j, "kind", remedy_name(v->remedies[i].kind));
+                json_kv_u64_or_null(j, "gain_bytes", v->remedies[i].gain_bytes > 0, v->remedies[i].gain_bytes);
+                json_kv_string(j, "text", buf_str(&advice));
+                json_object_end(j);
+        }
+        json_array_end(j);
+        json_object_end(j);
+}
+
+static void put_growth(Json *j, const Explanation *e) {
+        const Verdict *v = &e->verdict;
+
+        json_key(j, "growth");
+        if (!v->growing) {
+                json_nil(j);
+                return;
+        }
+        json_object_begin(j);
+        json_kv_u64(j, "looks", e->n_looks);
+        json_key(j, "seconds");
+        json_double(j, (double)(e->looks[e->n_looks - 1].time_usec - e->looks[0].time_usec) / 1e6);
+        json_key(j, "rss_bytes_per_s");
+        json_double(j, v->rss_bytes_per_s);
+        json_key(j, "part_bytes_per_s");
+        json_double(j, v->part_bytes_per_s);
+        json_kv_u64_or_null(j, "size_class_bytes", v->size_class >= 0,
+                            v->size_class >= 0 ? size_class_start((unsigned)v->size_class) : 0);
+        json_object_end(j);
+}
+
+static void put_survey(Json *j, const Survey *v) {
+        json_key(j, "survey");
+        json_object_begin(j);
+        json_kv_u64(j, "duration_usec", v->duration_usec);
+        json_kv_u64(j, "cpu_usec", v->cpu_usec);
+        json_kv_u64(j, "read_bytes", v->read_bytes);
+        json_kv_u64(j, "torn", v->heap.n_torn);
+        json_kv_u64(j, "unread_bytes", v->heap.unread_bytes);
+        json_kv_bool(j, "complete", v->flags & SURVEY_HEAP_COMPLETE);
+        json_kv_bool(j, "out_of_time", v->flags & SURVEY_OUT_OF_TIME);
+        json_kv_bool(j, "swapped", v->flags & SURVEY_SWAPPED);
+        json_object_end(j);
+}
+
+void explain_json(Buf *b, const Explanation *e) {
+        Json j = JSON_INIT(b);
+
+        json_object_begin(&j);
+        json_kv_string(&j, "result", e->ask.result);
+        json_kv_string(&j, "reason", probe_result_name((ProbeResult)e->ask.reply.result));
+        json_kv_string(&j, "detail", e->ask.reply.detail[0] ? e->ask.reply.detail : NULL);
+        json_kv_i64(&j, "pid", e->ask.pid);
+        json_kv_string(&j, "comm", e->ask.comm[0] ? e->ask.comm : NULL);
+        if (e->n_looks > 0) {
+                const Survey *v = e->last;
+
+                json_kv_u64(&j, "rss_bytes", v->rss_bytes);
+                json_kv_u64(&j, "pss_bytes", v->pss_bytes);
+                json_kv_u64(&j, "uss_bytes", v->uss_bytes);
+                json_kv_u64(&j, "swap_bytes", v->swap_bytes);
+                json_kv_u64_or_null(&j, "limit_bytes", e->sample.limit_bytes > 0, e->sample.limit_bytes);
+                json_kv_u64(&j, "threads", v->n_threads);
+                json_kv_string(&j, "allocator", v->allocator[0] ? v->allocator : NULL);
+                put_verdict(&j, e);
+                put_heap(&j, v);
+                put_arenas(&j, v);
+                put_breakdown(&j, v);
+                put_growth(&j, e);
+                put_sizes(&j, e->first, v);
+                put_survey(&j, v);
+        }
+        json_object_end(&j);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What `plateau explain` found, as one screen and as JSON: where RSS is, the verdict in a sentence, the evidence, what
+ * to do and what it would give. What is not known is said to be so, and is null in JSON.
+ */
+#pragma once
+
+#include "action/look.h"
+#include "cli/ask.h"
+#include "cli/screen.h"
+#include "util/buf.h"
+
+typedef struct Explanation {
+        Ask ask;
+        Survey *first, *last; /* the same one look twice when there was but one. Owner: the Explanation; NULL = none */
+        Sample sample;        /* at the last look: the limit and the cgroup, as far as they can be read */
+        DiagnoseLook looks[DIAGNOSE_LOOKS_MAX];
+        DiagnoseClass *classes; /* DIAGNOSE_CLASSES for each look. Owner: the Explanation */
+        size_t n_looks;
+        Verdict verdict; /* if n_looks > 0 */
+} Explanation;
+
+#define EXPLANATION_NULL ((Explanation){.ask = ASK_NULL})
+
+/* explain_view() - all of it, for people. */
+void explain_view(Screen *s, const Explanation *e);
+/* explain_json() - one object on one line. */
+void explain_json(Buf *b, const Explanation *e);
+
+/* explain_sentence() - the verdict, for people: with its figures. */
+void explain_sentence(Buf *b, const Explanation *e);
+/* explain_advice() - one remedy, for people; "" for REMEDY_NONE. */
+void explain_advice(Buf *b, const Explanation *e, const Remedy *r);

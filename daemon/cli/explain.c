@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/cli.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/explain-view.h"
+#include "probe/survey/reader.h"
+#include "util/clock.h"
+#include "util/parse.h"
+
+#define ANSWER_GRACE_USEC (15 * USEC_PER_SEC)
+#define DIFF_MAX_USEC     (7 * USEC_PER_DAY)
+#define DIFF_LOOKS        7 /* enough to see a growth that comes to its end */
+
+typedef struct ExplainArgs {
+        bool json;
+        const char *diff, *probe;
+        uint64_t budget_usec, looks;
+} ExplainArgs;
+
+/* The process as the daemon would see it: its limit and its cgroup. */
+typedef struct Watched {
+        int proc_fd, cgroup_fd;
+        TargetSpec spec;
+        TargetSource source;
+        Target target;
+} Watched;
+
+static void watched_init(Watched *w, pid_t pid) {
+        *w = (Watched){.proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+                       .cgroup_fd = open("/sys/fs/cgroup", O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+                       .spec = {.match = TARGET_MATCH_PID, .pid = pid},
+                       .target = TARGET_NULL};
+        w->source = (TargetSource){.proc_fd = w->proc_fd, .cgroup_fd = w->cgroup_fd, .pidfd = true};
+        target_init(&w->target, &w->spec, &w->source);
+}
+
+static void watched_done(Watched *w) {
+        target_done(&w->target);
+        fd_close(w->proc_fd);
+        fd_close(w->cgroup_fd);
+}
+
+/* Without it the limit and the cgroup's part are not known; the rest is. */
+static void watched_sample(Watched *w, Sample *ret) {
+        TargetEvent event;
+
+        *ret = SAMPLE_NULL;
+        if (w->proc_fd < 0 || target_refresh(&w->target, &event) < 0 || w->target.pid == 0 ||
+            target_sample(&w->target, now_boot_usec(), 0, ret) < 0)
+                *ret = SAMPLE_NULL;
+}
+
+/* One survey. Return: NULL: @e->ask says why not. */
+static Survey *take_survey(const ExplainArgs *a, Explanation *e, ProbeClient *client) {
+        ProbeRequest request = {.op = PROBE_OP_SURVEY, .budget_msec = (uint32_t)(a->budget_usec / USEC_PER_MSEC)};
+        _cleanup_fd_ int fd = -1;
+        const char *why;
+        Survey *s = NULL;
+        int r;
+
+        ask_probe(&e->ask, client, &request, a->budget_usec + ANSWER_GRACE_USEC, &fd);
+        if (strcmp(e->ask.result, "ok") != 0)
+                return NULL;
+        r = survey_read(fd, &s, &why);
+        if (r == -EBADMSG)
+                ask_fail(&e->ask, PROBE_E_PROTOCOL, "what plateau-probe sent is refused: %s", why);
+        else if (r < 0)
+                ask_fail(&e->ask, PROBE_E_INTERNAL, "%s", strerror(-r));
+        return s;
+}
+
+static bool look(const ExplainArgs *a, Explanation *e, ProbeClient *client, Watched *w) {
+        Survey *s = take_survey(a, e, client);
+
+        if (!s)
+                return false;
+        watched_sample(w, &e->sample);
+        look_make(s, &e->sample, e->classes + e->n_looks * DIAGNOSE_CLASSES, &e->looks[e->n_looks]);
+        e->n_looks++;
+        if (!e->first)
+                e->first = s;
+        else if (e->last != e->first)
+                free(e->last);
+        e->last = s;
+        return true;
+}
+
+/* The time between two looks. Return: false: it ended meanwhile. */
+static bool wait_until(Explanation *e, uint64_t deadline) {
+        struct pollfd end = {.fd = e->ask.pid_fd, .events = POLLIN};
+
+        for (uint64_t now = now_mono_usec(); now < deadline; now = now_mono_usec())
+                if (poll(&end, 1, (int)min_of((deadline - now + 999) / 1000, (uint64_t)USEC_PER_DAY / 1000)) > 0) {
+                        ask_fail(&e->ask, PROBE_E_GONE, "it ended before the last look");
+                        return false;
+                }
+        return true;
+}
+
+static void explain(const ExplainArgs *a, uint64_t diff_usec, pid_t pid, Explanation *e) {
+        ProbeClient *client = ask_identify(&e->ask, pid) ? ask_start(&e->ask, a->probe) : NULL;
+        size_t n = diff_usec ? a->looks : 1;
+        uint64_t begin = now_mono_usec();
+        Watched w;
+
+        e->classes = client ? calloc(n * DIAGNOSE_CLASSES, sizeof(*e->classes)) : NULL;
+        if (client && !e->classes)
+                ask_fail(&e->ask, PROBE_E_INTERNAL, "out of memory");
+        watched_init(&w, pid);
+        for (size_t i = 0; e->classes && i < n; i++)
+                if (!wait_until(e, begin + (i ? diff_usec * i / (n - 1) : 0)) || !look(a, e, client, &w)) {
+                        e->n_looks = 0;
+                        break;
+                }
+        if (e->n_looks > 0)
+                diagnose(&(DiagnoseInput){e->looks, e->n_looks, e->sample.limit_bytes}, &e->verdict);
+        watched_done(&w);
+        probe_client_free(client);
+}
+
+static void print(const ExplainArgs *a, const Explanation *e) {
+        Term t;
+
+        if (a->json) {
+                _cleanup_buf_ Buf b = {.max = 8u << 20};
+
+                explain_json(&b, e);
+                puts(buf_str(&b));
+                return;
+        }
+        term_init(&t, stdout);
+        _cleanup_screen_ Screen s = SCREEN_INIT(&t);
+        explain_view(&s, e);
+        fputs(buf_str(&s.buf), stdout);
+}
+
+/* Seconds, as the option's name for its value says; or a duration with its units. */
+static int parse_diff(const Command *self, const char *text, uint64_t *ret_usec) {
+        uint64_t v;
+        int r = parse_u64(text, &v);
+
+        if (r == 0)
+                r = v <= DIFF_MAX_USEC / USEC_PER_SEC ? 0 : -ERANGE;
+        if (r == 0)
+                v *= USEC_PER_SEC;
+        else if (r == -EINVAL)
+                r = parse_duration(text, &v);
+        if (r < 0 || v < 100 * USEC_PER_MSEC || v > DIFF_MAX_USEC)
+                return args_error(self, "--diff: '%s' is not a time from 100ms to 7d (a bare number is seconds)", text);
+        *ret_usec = v;
+        return 0;
+}
+
+static int explain_main(const Command *self, int argc, char **argv) {
+        ExplainArgs a = {.budget_usec = 5 * USEC_PER_SEC, .looks = DIFF_LOOKS};
+        Explanation e = EXPLANATION_NULL;
+        uint64_t diff_usec = 0;
+        ArgWords words;
+        CliExit code;
+        pid_t pid;
+        int r = args_parse(self, argc, argv, &a, 1, 1, &words);
+
+        if (r != 0)
+                return r < 0 ? CLI_USAGE : CLI_OK;
+        if (args_pid(self, words.word[0], &pid) < 0 || (a.diff && parse_diff(self, a.diff, &diff_usec) < 0))
+                return CLI_USAGE;
+        explain(&a, diff_usec, pid, &e);
+        print(&a, &e);
+        code = ask_exit(&e.ask);
+        if (e.last != e.first)
+                free(e.last);
+        free(e.first);
+        free(e.classes);
+        ask_done(&e.ask);
+        return code;
+}
+
+static const ArgOption options[] = {
+        {"json", 'j', ARG_FLAG, NULL, offsetof(ExplainArgs, json), 0, 0,
+         "One JSON object instead of text; its keys are below."},
+        {"diff", 'd', ARG_TEXT, "SECONDS", offsetof(ExplainArgs, diff), 0, 0,
+         "Look several times over so long, and tell what grows. Also 5m, 1h30m."},
+        {"looks", 'n', ARG_COUNT, "N", offsetof(ExplainArgs, looks), 2, DIAGNOSE_LOOKS_MAX,
+         "With --diff: how often. Default: 7."},
+        {"budget", 'b', ARG_DURATION, "TIME", offsetof(ExplainArgs, budget_usec), USEC_PER_MSEC, 10 * USEC_PER_MINUTE,
+         "How long one look may read. A larger heap is told to be incomplete. Default: 5s."},
+        {"probe", 0, ARG_TEXT, "PATH", offsetof(ExplainArgs, probe), 0, 0,
+         "The plateau-probe to use. Default: $PLATEAU_PROBE, the one beside this command, the installed one."},
+        ARG_END,
+};
+
+const Command command_explain = {
+        .name = "explain",
+        .args = "PID",
+        .summary = "why a process' memory is what it is, and what would help",
+        .description =
+                "Reads from outside where each resident byte belongs and what malloc's heap holds: nothing is stopped, "
+                "nothing runs in the process, nothing is brought into memory. Then one verdict, with its evidence and "
+                "with "
+                "what to do about it. For glibc the free and used bytes are exact, and so is what a trim would give "
+                "back.\n"
+                "One look tells what memory consists of; --diff takes several and tells what grows.\n"
+                "The program runs on meanwhile. Where it changed the heap under the reader more often than that could "
+                "be "
+                "read again, the answer is said to be torn. Needs the rights to ptrace, as reclaim; it needs no "
+                "daemon.\n"
+                "Verdicts: live_growth, trimmable, pinned_fragmentation, files, shared_memory, stacks, warm_up, "
+                "copy_on_write, steady, unknown.\n"
+                "JSON: result, reason, detail, pid, comm, rss_bytes, pss_bytes, uss_bytes, swap_bytes, limit_bytes, "
+                "threads, "
+                "allocator; verdict {kind, confidence, part, text, remedy, remedies [{kind, gain_bytes, text}]}; heap "
+                "{layout, arenas, system_bytes, in_use_bytes, free_bytes, fastbin_bytes, top_bytes, trimmable_bytes, "
+                "pinned_bytes, chunks_in_use, chunks_free, mmapped_chunks, mmapped_bytes, mmap_threshold_bytes, "
+                "trim_threshold_bytes}; arenas []; breakdown [{kind, name, rss_bytes, ...}]; growth {looks, seconds, "
+                "rss_bytes_per_s, part_bytes_per_s, size_class_bytes}; sizes []; survey {duration_usec, cpu_usec, "
+                "read_bytes, torn, unread_bytes, complete, out_of_time, swapped}. What is not known is null.",
+        .exits = "0\texplained; look at survey.complete for how well\n"
+                 "1\terror: no such process, or the probe failed\n"
+                 "2\twrong command line\n"
+                 "4\trefused: the reason says why\n"
+                 "5\ttimeout\n",
+        .examples = "plateau explain 1234\twhat is in there\n"
+                    "plateau explain --diff 60 1234\twhat grows\n"
+                    "plateau explain --json 1234 | jq .verdict\tfor scripts\n",
+        .options = options,
+        .run = explain_main,
+};

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "diagnose/diagnose.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "util/cleanup.h"
+
+#define MIB (1024.0 * 1024)
+
+/* What is less than this is noise: a program's own breathing, or the reader's. */
+static const double GROWTH_MIN_BYTES = 0.5 * MIB, GROWTH_MIN_OF_RSS = 0.002;
+static const double TRIM_MIN_BYTES = 8 * MIB, TRIM_MIN_OF_RSS = 0.10;
+static const double PINNED_MIN_BYTES = 16 * MIB, PINNED_MIN_OF_RSS = 0.25;
+static const double DOMINANT = 0.5;       /* share of all growth, or of RSS, that makes one part the cause */
+static const double LATE_OF_WHOLE = 0.35; /* a growth that has slowed down to this is a warm-up */
+static const double FALL_OF_GROWTH = 0.3;
+static const double NEAR_LIMIT = 0.9;
+static const uint64_t ARENAS_FEW = 2; /* what MALLOC_ARENA_MAX=2 would leave */
+
+static const VerdictKind kind_of_part[_DIAGNOSE_PART_MAX] = {
+        [DIAGNOSE_HEAP_USED] = VERDICT_LIVE_GROWTH, [DIAGNOSE_HEAP_FREE] = VERDICT_PINNED,
+        [DIAGNOSE_PYTHON] = VERDICT_LIVE_GROWTH,    [DIAGNOSE_ALLOCATOR] = VERDICT_LIVE_GROWTH,
+        [DIAGNOSE_ANONYMOUS] = VERDICT_LIVE_GROWTH, [DIAGNOSE_STACKS] = VERDICT_STACKS,
+        [DIAGNOSE_FILES] = VERDICT_FILES,           [DIAGNOSE_SHARED] = VERDICT_SHARED,
+        [DIAGNOSE_PAGE_CACHE] = VERDICT_FILES,      [DIAGNOSE_TMPFS] = VERDICT_SHARED,
+        [DIAGNOSE_KERNEL] = VERDICT_UNKNOWN,
+};
+
+/* Beyond RSS: they count against the cgroup's limit alone. */
+static bool is_of_cgroup(DiagnosePart p) {
+        return p == DIAGNOSE_PAGE_CACHE || p == DIAGNOSE_TMPFS || p == DIAGNOSE_KERNEL;
+}
+
+typedef double (*FigureFn)(const DiagnoseLook *l, unsigned which);
+
+static double figure_rss(const DiagnoseLook *l, unsigned which _unused_) {
+        return (double)l->rss_bytes;
+}
+
+static double figure_uss(const DiagnoseLook *l, unsigned which _unused_) {
+        return (double)l->uss_bytes;
+}
+
+static double figure_part(const DiagnoseLook *l, unsigned which) {
+        return (double)l->part_bytes[which];
+}
+
+static double seconds(const DiagnoseLook *from, const DiagnoseLook *to) {
+        return (double)(to->time_usec - from->time_usec) / 1e6;
+}
+
+/* Slope by least squares over looks [from, n); 0 when there is no time between them. @ret_noise: what is left around
+ * the line, root mean square. */
+static double slope(const DiagnoseInput *in, size_t from, FigureFn fn, unsigned which, double *ret_noise) {
+        double n = (double)(in->n - from), st = 0, sv = 0, stt = 0, stv = 0, svv = 0, mean, b, rest;
+
+        for (size_t i = from; i < in->n; i++) {
+                double t = seconds(&in->looks[from], &in->looks[i]), v = fn(&in->looks[i], which);
+
+                st += t;
+                sv += v;
+                stt += t * t;
+                stv += t * v;
+        }
+        if (stt * n - st * st <= 0)
+                return 0;
+        b = (n * stv - st * sv) / (n * stt - st * st);
+        mean = (sv - b * st) / n;
+        for (size_t i = from; i < in->n; i++) {
+                rest = fn(&in->looks[i], which) - mean - b * seconds(&in->looks[from], &in->looks[i]);
+                svv += rest * rest;
+        }
+        if (ret_noise)
+                *ret_noise = sqrt(svv / n);
+        return b;
+}
+
+/* The deepest fall from one look to the next. */
+static double deepest_fall(const DiagnoseInput *in, FigureFn fn, unsigned which) {
+        double fall = 0;
+
+        for (size_t i = 1; i < in->n; i++)
+                fall = fmax(fall, fn(&in->looks[i - 1], which) - fn(&in->looks[i], which));
+        return fall;
+}
+
+/* What a figure grew by over the whole time; 0 when that is within its own noise, or when it falls back on its way: of
+ * a saw no slope over few teeth means anything. */
+static double growth(const DiagnoseInput *in, FigureFn fn, unsigned which) {
+        double noise = 0, span = seconds(&in->looks[0], &in->looks[in->n - 1]);
+        double g = slope(in, 0, fn, which, &noise) * span;
+
+        return fabs(g) > 2 * noise && deepest_fall(in, fn, which) < FALL_OF_GROWTH * fabs(g) ? g : 0;
+}
+
+/* What a trim would give back, by the last look that knew it; -1: none did. */
+static double known_trim(const DiagnoseInput *in) {
+        for (size_t i = in->n; i > 0; i--)
+                if (in->looks[i - 1].trim_known)
+                        return (double)in->looks[i - 1].trim_bytes;
+        return -1;
+}
+
+static double growth_min(const DiagnoseInput *in) {
+        return fmax(GROWTH_MIN_BYTES, GROWTH_MIN_OF_RSS * (double)in->looks[in->n - 1].rss_bytes);
+}
+
+static uint32_t known_in_all(const DiagnoseInput *in) {
+        uint32_t known = UINT32_MAX;
+
+        for (size_t i = 0; i < in->n; i++)
+                known &= in->looks[i].known;
+        return known;
+}
+
+/* The first look of the last third of the time. */
+static size_t late_from(const DiagnoseInput *in) {
+        double span = seconds(&in->looks[0], &in->looks[in->n - 1]);
+        size_t i = in->n - 1;
+
+        while (i > 0 && seconds(&in->looks[i], &in->looks[in->n - 1]) < span / 3)
+                i--;
+        return i;
+}
+
+/* ---- the size that leaks */
+
+static void find_class(const DiagnoseInput *in, Verdict *v) {
+        const DiagnoseLook *a = &in->looks[0], *b = &in->looks[in->n - 1];
+        double span = seconds(a, b), all = 0, best = 0;
+
+        if (!a->classes || !b->classes || span <= 0)
+                return;
+        for (int i = 0; i < DIAGNOSE_CLASSES; i++) {
+                double d = (double)b->classes[i].used_bytes - (double)a->classes[i].used_bytes;
+
+                all += fmax(d, 0);
+                if (d > best) {
+                        best = d;
+                        v->size_class = i;
+                }
+        }
+        if (best < GROWTH_MIN_BYTES / 2 || best < DOMINANT * all) {
+                v->size_class = -1;
+                return;
+        }
+        v->class_bytes_per_s = best / span;
+        v->class_n_per_s = ((double)b->classes[v->size_class].n_used - (double)a->classes[v->size_class].n_used) / span;
+}
+
+/* ---- growth */
+
+typedef struct Grown {
+        double all, best;
+        DiagnosePart part;
+} Grown;
+
+/* The parts that grow: of RSS, or those that the cgroup alone counts. */
+static Grown grown_parts(const DiagnoseInput *in, bool of_cgroup) {
+        uint32_t known = known_in_all(in);
+        Grown ret = {0};
+
+        for (unsigned p = 0; p < _DIAGNOSE_PART_MAX; p++) {
+                double g =
+                        (known >> p & 1) && is_of_cgroup((DiagnosePart)p) == of_cgroup ? growth(in, figure_part, p) : 0;
+
+                if (g <= 0)
+                        continue;
+                ret.all += g;
+                if (g > ret.best) {
+                        ret.best = g;
+                        ret.part = (DiagnosePart)p;
+                }
+        }
+        return ret;
+}
+
+static bool judge_growth(const DiagnoseInput *in, Verdict *v) {
+        double min = growth_min(in), all, best;
+        Grown g = grown_parts(in, false);
+
+        /* memory that malloc gave out and nobody touched is not in RSS, and no problem */
+        if (growth(in, figure_rss, 0) < min || g.best < min) {
+                g = grown_parts(in, true);
+                if (g.best < min)
+                        return false;
+        }
+        all = g.all;
+        best = g.best;
+        v->part = g.part;
+        v->kind = best < DOMINANT * all ? VERDICT_UNKNOWN : kind_of_part[v->part];
+        v->confidence = best / all;
+        v->part_bytes_per_s = slope(in, 0, figure_part, v->part, NULL);
+        if (v->part == DIAGNOSE_HEAP_FREE && v->kind == VERDICT_PINNED && known_trim(in) < 0)
+                v->kind = VERDICT_UNKNOWN; /* free it is, but whether it can go back is not known */
+        else if (v->part == DIAGNOSE_HEAP_FREE && known_trim(in) > DOMINANT * best)
+                v->kind = VERDICT_TRIMMABLE;
+        if (v->part == DIAGNOSE_ALLOCATOR)
+                v->confidence *= 0.5; /* in use and free are not told apart there */
+        if (in->n < 3)
+                v->confidence *= 0.8;
+        else {
+                v->late_bytes_per_s = slope(in, late_from(in), figure_part, v->part, NULL);
+                if (v->kind == VERDICT_LIVE_GROWTH && v->late_bytes_per_s < LATE_OF_WHOLE * v->part_bytes_per_s)
+                        v->kind = VERDICT_WARM_UP;
+        }
+        return true;
+}
+
+/* ---- what is there */
+
+static DiagnosePart largest_part(const DiagnoseLook *l) {
+        DiagnosePart best = DIAGNOSE_HEAP_USED;
+
+        for (unsigned p = 0; p < _DIAGNOSE_PART_MAX; p++)
+                if ((l->known >> p & 1) && !is_of_cgroup((DiagnosePart)p) && l->part_bytes[p] > l->part_bytes[best])
+                        best = (DiagnosePart)p;
+        return best;
+}
+
+static void judge_state(const DiagnoseInput *in, Verdict *v) {
+        const DiagnoseLook *l = &in->looks[in->n - 1];
+        double rss = (double)l->rss_bytes, trim = known_trim(in);
+        double free_bytes = l->known >> DIAGNOSE_HEAP_FREE & 1 ? (double)l->part_bytes[DIAGNOSE_HEAP_FREE] : 0;
+        double held = free_bytes - trim;
+
+        v->part = largest_part(l);
+        if (trim >= fmax(TRIM_MIN_BYTES, TRIM_MIN_OF_RSS * rss)) {
+                v->kind = VERDICT_TRIMMABLE;
+                v->part = DIAGNOSE_HEAP_FREE;
+                v->confidence = 0.95;
+        } else if (trim >= 0 && held >= fmax(PINNED_MIN_BYTES, PINNED_MIN_OF_RSS * rss)) {
+                v->kind = VERDICT_PINNED;
+                v->part = DIAGNOSE_HEAP_FREE;
+                v->confidence = 0.9;
+        } else if (in->n > 1 && growth(in, figure_uss, 0) >= growth_min(in)) {
+                v->kind = VERDICT_COPY_ON_WRITE;
+                v->confidence = 0.7;
+        } else if (in->n > 1) {
+                v->kind = VERDICT_STEADY;
+                v->confidence = 0.8;
+        } else if ((double)l->part_bytes[v->part] >= DOMINANT * rss && kind_of_part[v->part] != VERDICT_LIVE_GROWTH) {
+                v->kind = kind_of_part[v->part];
+                v->confidence = 0.6;
+        } /* that something in use grows takes a second look */
+        if (!l->heap_complete)
+                v->confidence *= 0.7;
+}
+
+/* ---- remedies */
+
+static void add_remedy(Verdict *v, RemedyKind kind, double gain) {
+        for (size_t i = 0; i < VERDICT_REMEDIES_MAX; i++)
+                if (v->remedies[i].kind == REMEDY_NONE) {
+                        v->remedies[i] = (Remedy){kind, gain > 0 ? (uint64_t)gain : 0};
+                        return;
+                }
+}
+
+static void advise(const DiagnoseInput *in, Verdict *v) {
+        const DiagnoseLook *l = &in->looks[in->n - 1];
+        double trim = fmax(known_trim(in), 0), arenas = (double)l->arena_free_bytes;
+        double held = (double)l->part_bytes[DIAGNOSE_HEAP_FREE] - trim;
+
+        if (trim >= TRIM_MIN_BYTES)
+                add_remedy(v, REMEDY_RECLAIM, trim);
+        if (v->kind == VERDICT_PINNED || v->kind == VERDICT_TRIMMABLE) {
+                if (l->n_arenas > ARENAS_FEW && arenas >= DOMINANT * (double)l->part_bytes[DIAGNOSE_HEAP_FREE])
+                        add_remedy(v, REMEDY_ARENA_MAX, arenas * (1 - (double)ARENAS_FEW / (double)l->n_arenas));
+                if (held >= PINNED_MIN_BYTES)
+                        add_remedy(v, REMEDY_OTHER_MALLOC, held);
+        }
+        if (v->kind == VERDICT_LIVE_GROWTH)
+                add_remedy(v, REMEDY_FIX_LEAK, 0);
+        if (v->kind == VERDICT_STACKS)
+                add_remedy(v, REMEDY_THREADS, 0);
+        if (v->kind == VERDICT_FILES || v->kind == VERDICT_SHARED)
+                add_remedy(v, REMEDY_FILES, (double)l->part_bytes[v->part]);
+        if ((v->kind == VERDICT_STEADY || v->kind == VERDICT_WARM_UP) && in->limit_bytes &&
+            (double)l->rss_bytes > NEAR_LIMIT * (double)in->limit_bytes)
+                add_remedy(v, REMEDY_LIMIT, 0);
+}
+
+void diagnose(const DiagnoseInput *in, Verdict *ret) {
+        Verdict v = {.kind = VERDICT_UNKNOWN, .size_class = -1};
+
+        v.growing = in->n > 1 && seconds(&in->looks[0], &in->looks[in->n - 1]) > 0;
+        if (v.growing) {
+                v.rss_bytes_per_s = slope(in, 0, figure_rss, 0, NULL);
+                v.uss_bytes_per_s = slope(in, 0, figure_uss, 0, NULL);
+        }
+        if (!v.growing || !judge_growth(in, &v))
+                judge_state(in, &v);
+        if (v.growing && (v.kind == VERDICT_LIVE_GROWTH || v.kind == VERDICT_WARM_UP))
+                find_class(in, &v);
+        advise(in, &v);
+        *ret = v;
+}

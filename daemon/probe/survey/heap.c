@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "probe/survey/heap.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+        PREV_INUSE = 1,
+        FLAGS = 7,
+        HEADER = 16,
+        MIN_CHUNK = 32,
+        CHUNK_STRUCT = 48, /* sizeof(struct malloc_chunk), which malloc_trim leaves before the first page */
+        PAGE = PAGES_PAGE,
+        REREADS = 3,         /* of a header that cannot be right */
+        REWALKS = 3,         /* of an arena that changed under the walk */
+        SEGMENTS_MAX = 1024, /* 64 GiB in one arena */
+};
+
+typedef struct Header {
+        uint64_t prev_size, size;
+} Header;
+
+typedef struct Walk {
+        HeapWalk *h;
+        HeapStats *stats;
+        const GlibcArena *arena;
+        uint64_t run_start;  /* of free chunks that lie side by side once fastbins are emptied; 0 = none */
+        uint64_t page, live; /* the page that is being filled */
+        uint64_t next_fast;  /* index of the first one not below the walk */
+} Walk;
+
+/* ---- chunks in fastbins: marked as in use, but free */
+
+static int compare(const void *a, const void *b) {
+        const uint64_t *x = a, *y = b;
+
+        return *x < *y ? -1 : *x > *y;
+}
+
+static bool push_fast(HeapWalk *h, uint64_t addr) {
+        if (h->n_fast == h->max_fast) {
+                uint64_t more = h->max_fast ? h->max_fast * 2 : 1024, *bigger;
+
+                bigger = more > HEAP_FAST_MAX ? NULL : realloc(h->fast, more * sizeof(*bigger));
+                if (!bigger)
+                        return false;
+                h->fast = bigger;
+                h->max_fast = more;
+        }
+        h->fast[h->n_fast++] = addr;
+        return true;
+}
+
+static bool read_word(const Window *w, uint64_t addr, uint64_t *ret) {
+        return w->read(w->userdata, addr, ret, sizeof(*ret)) == (ssize_t)sizeof(*ret);
+}
+
+static bool is_chunk(uint64_t addr) {
+        return addr % 16 == 0;
+}
+
+/* Links are mangled with the address of the link since 2.32 (safe-linking): (address >> 12) ^ link. A mangled one is
+ * hardly ever aligned and never 0, so each tells by itself. */
+static uint64_t demangle(uint64_t at, uint64_t link) {
+        uint64_t plain = at >> 12 ^ link;
+
+        if (link == 0 || plain == 0)
+                return 0;
+        return is_chunk(plain) && plain >> 40 == at >> 40 ? plain : link;
+}
+
+static void collect_fast(HeapWalk *h, const GlibcArena *a, HeapStats *stats) {
+        h->n_fast = 0;
+        for (unsigned i = 0; i < 10; i++) {
+                uint64_t chunk, link, size;
+
+                if (!glibc_fastbin(h->window, h->glibc, a, i, &chunk))
+                        return;
+                while (chunk != 0 && !*h->out_of_time) {
+                        if (!is_chunk(chunk) || !read_word(h->window, chunk + 8, &size) ||
+                            (size & ~7ULL) != MIN_CHUNK + i * 16 || !read_word(h->window, chunk + 16, &link) ||
+                            !push_fast(h, chunk)) {
+                                stats->n_torn++;
+                                break;
+                        }
+                        chunk = demangle(chunk + 16, link);
+                }
+        }
+        if (h->n_fast)
+                qsort(h->fast, h->n_fast, sizeof(*h->fast), compare);
+}
+
+static bool is_fast(Walk *k, uint64_t addr) {
+        const HeapWalk *h = k->h;
+
+        while (k->next_fast < h->n_fast && h->fast[k->next_fast] < addr)
+                k->next_fast++;
+        return k->next_fast < h->n_fast && h->fast[k->next_fast] == addr;
+}
+
+/* ---- pages */
+
+static void end_page(Walk *k) {
+        if (k->live == 0)
+                return;
+        if (k->live >= PAGE)
+                k->stats->pages_full++;
+        else {
+                k->stats->pages_live[k->live * HEAP_LIVE_STEPS / PAGE]++;
+                k->stats->pinned_bytes += PAGE - k->live;
+        }
+        k->live = 0;
+}
+
+static void add_live(Walk *k, uint64_t from, uint64_t to) {
+        while (from < to) {
+                uint64_t page = from / PAGE, n = min_of(to, (page + 1) * PAGE) - from;
+
+                if (page != k->page) {
+                        end_page(k);
+                        k->page = page;
+                }
+                if (n == PAGE) { /* and all whole ones behind it */
+                        uint64_t whole = (to - from) / PAGE;
+
+                        k->stats->pages_full += whole;
+                        from += whole * PAGE;
+                        continue;
+                }
+                k->live += n;
+                from += n;
+        }
+}
+
+static void add_trim(Walk *k, uint64_t from, uint64_t to) {
+        HeapStats *s = k->stats;
+
+        s->trim_bytes += to - from;
+        if (pages_count(k->h->pages, from, to, &s->trim_resident_bytes, &s->trim_swapped_bytes) < 0)
+                s->trim_known = false;
+}
+
+/* What mtrim() (malloc/malloc.c, 2.8 to 2.42) does to a free chunk. */
+static void end_run(Walk *k, uint64_t end) {
+        uint64_t from = (k->run_start + CHUNK_STRUCT + PAGE - 1) & ~(uint64_t)(PAGE - 1),
+                 to = end & ~(uint64_t)(PAGE - 1);
+
+        if (k->run_start && end - k->run_start > PAGE - 1 + CHUNK_STRUCT && to > from)
+                add_trim(k, from, to);
+        k->run_start = 0;
+}
+
+/* What systrim() does to the top of the main arena: the least chunk and a byte stay, the rest goes by whole pages from
+ * the end. A thread arena's top is never trimmed. */
+static void end_top(Walk *k, const GlibcSegment *seg) {
+        uint64_t start = k->run_start ? k->run_start : seg->end, area, extra;
+
+        k->run_start = 0;
+        if (!k->arena->is_main || seg->map_end - start <= MIN_CHUNK + 1)
+                return;
+        area = seg->map_end - start - MIN_CHUNK - 1;
+        extra = area & ~(uint64_t)(PAGE - 1);
+        if (extra)
+                add_trim(k, seg->map_end - extra, seg->map_end);
+}
+
+/* ---- chunks */
+
+static bool read_header(Walk *k, uint64_t addr, Header *ret) {
+        const void *p = window_get(k->h->window, addr, sizeof(*ret));
+
+        if (p)
+                memcpy(ret, p, sizeof(*ret));
+        return p != NULL;
+}
+
+static void take_chunk(Walk *k, uint64_t addr, uint64_t size, bool used) {
+        SizeClass *c = &k->stats->classes[size_class(size)];
+        bool fast = used && is_fast(k, addr);
+
+        if (used && !fast) {
+                k->stats->n_used++;
+                k->stats->used_bytes += size;
+                c->n_used++;
+                c->used_bytes += size;
+                end_run(k, addr);
+                add_live(k, addr, addr + size);
+                return;
+        }
+        *(fast ? &k->stats->n_fast : &k->stats->n_free) += 1;
+        *(fast ? &k->stats->fast_bytes : &k->stats->free_bytes) += size;
+        c->n_free++;
+        c->free_bytes += size;
+        if (!k->run_start)
+                k->run_start = addr;
+}
+
+/* The chunk at @addr with its end's header. Return: false: it cannot be one. */
+static bool read_chunk(Walk *k, const GlibcSegment *seg, uint64_t addr, Header *cur, Header *next) {
+        uint64_t size;
+
+        if (!read_header(k, addr, cur))
+                return false;
+        size = cur->size & ~(uint64_t)FLAGS;
+        if (size == 0 || size == HEADER) /* the fence at the end of a heap that is not the last */
+                return !seg->has_top && seg->end - addr <= MIN_CHUNK;
+        if (size % 16 != 0 || size < MIN_CHUNK || size > seg->end - addr ||
+            (!seg->has_top && size > seg->end - addr - HEADER) || !read_header(k, addr + size, next))
+                return false;
+        return (next->size & PREV_INUSE) || next->prev_size == size;
+}
+
+static void walk_segment(Walk *k, const GlibcSegment *seg) {
+        uint64_t addr = seg->start;
+        unsigned n_tries = 0;
+
+        k->next_fast = 0;
+        k->page = k->live = 0;
+        while (addr < seg->end) {
+                Header cur, next;
+                uint64_t size;
+
+                if (*k->h->out_of_time || !read_chunk(k, seg, addr, &cur, &next)) {
+                        k->stats->n_torn++;
+                        window_forget(k->h->window);
+                        if (!*k->h->out_of_time && ++n_tries < REREADS)
+                                continue;
+                        k->stats->unread_bytes += seg->end - addr;
+                        break;
+                }
+                size = cur.size & ~(uint64_t)FLAGS;
+                if (size <= HEADER) /* fences: glibc counts them as in use */
+                        break;
+                n_tries = 0;
+                take_chunk(k, addr, size, next.size & PREV_INUSE);
+                addr += size;
+        }
+        if (seg->has_top && addr == seg->end)
+                end_top(k, seg);
+        else
+                end_run(k, addr);
+        end_page(k);
+}
+
+static int walk_once(HeapWalk *h, const GlibcArena *a, GlibcSegment *segs, int n, HeapStats *ret) {
+        Walk k = {.h = h, .stats = ret, .arena = a};
+
+        *ret = (HeapStats){.top_bytes = a->top_size, .trim_known = h->pages->fd >= 0};
+        collect_fast(h, a, ret);
+        for (int i = 0; i < n; i++) {
+                window_forget(h->window);
+                walk_segment(&k, &segs[i]);
+        }
+        return ret->n_torn == 0 ? 0 : -EAGAIN;
+}
+
+int heap_walk_arena(HeapWalk *h, GlibcArena *a, HeapStats *ret) {
+        _cleanup_free_ GlibcSegment *segs = NULL;
+        int r = -EAGAIN;
+
+        *ret = (HeapStats){.trim_known = h->pages->fd >= 0};
+        if (a->system_bytes == 0)
+                return 0;
+        segs = malloc(SEGMENTS_MAX * sizeof(*segs));
+        if (!segs)
+                return -ENOMEM;
+        for (int i = 0; i < REWALKS && r == -EAGAIN; i++) {
+                int n = glibc_segments(h->window, h->glibc, a, segs, SEGMENTS_MAX);
+
+                if (n > 0)
+                        r = walk_once(h, a, segs, n, ret);
+                else
+                        *ret = (HeapStats){.n_torn = 1, .unread_bytes = a->system_bytes};
+                if (*h->out_of_time)
+                        return -EAGAIN;
+                /* A walk whose chunks all fit together is good, even if the arena has grown since; it is of no single
+                 * instant, as nothing is that is read from a running process. */
+                if (r == -EAGAIN)
+                        (void)glibc_refresh(h->window, h->glibc, a);
+        }
+        return r;
+}
+
+void heap_add(HeapStats *to, const HeapStats *from) {
+        uint64_t *t = (uint64_t *)to->classes;
+        const uint64_t *f = (const uint64_t *)from->classes;
+
+        to->n_used += from->n_used;
+        to->used_bytes += from->used_bytes;
+        to->n_free += from->n_free;
+        to->free_bytes += from->free_bytes;
+        to->n_fast += from->n_fast;
+        to->fast_bytes += from->fast_bytes;
+        to->top_bytes += from->top_bytes;
+        to->trim_bytes += from->trim_bytes;
+        to->trim_resident_bytes += from->trim_resident_bytes;
+        to->trim_swapped_bytes += from->trim_swapped_bytes;
+        to->trim_known &= from->trim_known;
+        to->pages_full += from->pages_full;
+        for (size_t i = 0; i < HEAP_LIVE_STEPS; i++)
+                to->pages_live[i] += from->pages_live[i];
+        to->pinned_bytes += from->pinned_bytes;
+        to->n_torn += from->n_torn;
+        to->unread_bytes += from->unread_bytes;
+        for (size_t i = 0; i < SIZE_CLASSES * (sizeof(SizeClass) / sizeof(uint64_t)); i++)
+                t[i] += f[i];
+}
+
+void heap_walk_done(HeapWalk *h) {
+        free(h->fast);
+        h->fast = NULL;
+        h->n_fast = h->max_fast = 0;
+}

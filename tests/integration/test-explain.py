@@ -1,0 +1,205 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""plateau explain on real processes: figures against the target's own mallinfo2, verdicts against known causes."""
+import json
+import os
+import subprocess
+import sys
+import threading
+
+from lib import DEADLINE_S, need, run_tests, wait_until
+from probelib import Target
+
+PLATEAU, PROBE, MKLEAK, MKGROW = sys.argv[1:5]
+MIB = 1 << 20
+
+# cause: verdict, the part to blame
+CAUSES = {
+    'leak-small': ('live_growth', 'heap_in_use'),
+    'leak-large': ('live_growth', 'heap_in_use'),
+    'leak-mmap': ('live_growth', 'anonymous'),
+    'leak-in-thread': ('live_growth', 'heap_in_use'),
+    'leak-threads': ('stacks', 'stacks'),
+    'warm-up': ('warm_up', 'heap_in_use'),
+    'fragment-trimmable': ('trimmable', 'heap_free'),
+    'fragment-pinned': ('pinned_fragmentation', 'heap_free'),
+    'fragmented': ('pinned_fragmentation', 'heap_free'),
+    'arenas': ('pinned_fragmentation', 'heap_free'),
+    'saw': ('steady', None),
+    'steady': ('steady', None),
+    'map-file': ('files', 'files'),
+    'shared': ('shared_memory', 'shared_memory'),
+    'stack': ('stacks', 'stacks'),
+    'copy-on-write': ('copy_on_write', None),
+}
+
+
+def explain(pid, *args, status=0):
+    done = subprocess.run([PLATEAU, 'explain', '--json', '--probe', PROBE, *args, str(pid)], capture_output=True, text=True,
+                          timeout=DEADLINE_S * 2, check=False)
+    assert done.returncode == status, (done.returncode, done.stdout, done.stderr)
+    return json.loads(done.stdout)
+
+
+def threads(pid):
+    """What a stop, or a signal, would change."""
+    state = {}
+    for tid in os.listdir(f'/proc/{pid}/task'):
+        with open(f'/proc/{pid}/task/{tid}/status', encoding='utf-8') as f:
+            state[tid] = [line for line in f if 'ctxt_switches' in line or line.startswith('TracerPid')]
+    return state
+
+
+def asleep(pid):
+    """Its threads' states, if none of them is running."""
+    for tid in os.listdir(f'/proc/{pid}/task'):
+        with open(f'/proc/{pid}/task/{tid}/status', encoding='utf-8') as f:
+            if 'State:\tS' not in f.read():
+                return None
+    return threads(pid)
+
+
+def books(target):
+    """mallinfo2 of the target, asked twice: asking must not change it."""
+    first, second = target.ask('?'), target.ask('?')
+    assert first['arena'] == second['arena'] and first['fordblks'] == second['fordblks'], (first, second)
+    return {key: int(second[key]) for key in ('arena', 'uordblks', 'fordblks', 'hblkhd')}
+
+
+def check_exact(e, own):
+    heap = e['heap']
+    assert e['survey']['complete'] and e['survey']['torn'] == 0 and e['survey']['unread_bytes'] == 0, e['survey']
+    assert heap['system_bytes'] == own['arena'], (heap, own)
+    assert heap['in_use_bytes'] == own['uordblks'], (heap, own)
+    assert heap['free_bytes'] == own['fordblks'], (heap, own)
+    assert heap['mmapped_bytes'] == own['hblkhd'], (heap, own)
+
+
+def test_exact():
+    """arenas, used, free and mmapped bytes are mallinfo2's to the byte, with one arena and with many"""
+    for args in (('steady', 'size_mib=16'), ('fragment', 'size_mib=32'), ('fragment', 'size_mib=32', 'hole_bytes=1000'),
+                 ('fragment', 'size_mib=16', 'hole_bytes=40', 'live_bytes=24'), ('fragment-threads', 'size_mib=32', 'threads=8'),
+                 ('fragment-threads', 'size_mib=32', 'threads=64')):
+        with Target(MKLEAK, *args) as t:
+            own = books(t)
+            check_exact(explain(t.pid), own)
+            assert books(t) == own
+
+
+def test_breakdown_adds_up():
+    """every resident byte is on one line, and the lines add up to what smaps_rollup says"""
+    with Target(MKLEAK, 'fragment-threads', 'size_mib=32', 'threads=8') as t:
+        e = explain(t.pid)
+        with open(f'/proc/{t.pid}/smaps_rollup', encoding='ascii') as f:
+            rss = int(next(line for line in f if line.startswith('Rss:')).split()[1]) * 1024
+        assert e['rss_bytes'] == rss == sum(part['rss_bytes'] for part in e['breakdown']), (e['rss_bytes'], rss)
+        assert e['uss_bytes'] == sum(part['private_bytes'] for part in e['breakdown'])
+        kinds = {part['kind'] for part in e['breakdown']}
+        assert {'main_heap', 'thread_arenas', 'stacks', 'file'} <= kinds, kinds
+
+
+def test_prediction():
+    """what a trim gives back is foretold: within 1 % or 64 kB of what it then does"""
+    for args in (('fragment', 'size_mib=64'), ('fragment', 'size_mib=32', 'hole_bytes=9000'),
+                 ('fragment', 'size_mib=32', 'hole_bytes=1000'), ('fragment-threads', 'size_mib=64', 'threads=4')):
+        with Target(MKLEAK, *args) as t:
+            foretold = explain(t.pid)['heap']['trimmable_bytes']
+            done = t.ask('t')
+            fell = int(done['rss_before_bytes']) - int(done['rss_after_bytes'])
+            assert abs(foretold - fell) <= max(0.01 * fell, 65536), (args, foretold, fell)
+
+
+def test_untouched():
+    """nobody is stopped: no thread of the target has run meanwhile"""
+    for args in (('fragment', 'size_mib=32'), ('epoll-eintr', 'threads=8')):
+        with Target(MKLEAK, *args) as t:
+            t.ask('?')
+            before = wait_until('all threads are asleep', lambda t=t: asleep(t.pid))
+            for _ in range(3):
+                explain(t.pid)
+            assert threads(t.pid) == before
+            status = t.ask('?')
+            assert status['ok'] == '1' and status['eintr'] == '0', status
+
+
+def test_while_it_changes():
+    """a heap that changes all the time gives figures that hold together, or says that they do not"""
+    for args in (('allocator-hot', 'threads=8'), ('single-hot',), ('fork-hot',)):
+        with Target(MKLEAK, *args) as t:
+            for _ in range(10):
+                e = explain(t.pid)
+                heap, survey = e['heap'], e['survey']
+                if heap['system_bytes'] is None: # not even its head held still
+                    assert not survey['complete'] and survey['torn'] > 0, survey
+                    continue
+                assert heap['in_use_bytes'] + heap['free_bytes'] == heap['system_bytes'], heap
+                if survey['complete']:
+                    assert survey['torn'] == 0 and survey['unread_bytes'] == 0, survey
+                else:
+                    assert survey['torn'] > 0, survey
+            assert t.ask('?')['ok'] == '1'
+
+
+def test_other_allocator():
+    """another malloc is named, its memory is not glibc's, and no trim is foretold for it"""
+    library = next((f'{d}/{n}' for d in ('/usr/lib/x86_64-linux-gnu', '/usr/lib/aarch64-linux-gnu', '/usr/lib64')
+                    for n in ('libjemalloc.so.2',) if os.path.exists(f'{d}/{n}')), None) or need('libjemalloc.so.2')
+    with Target(MKLEAK, 'steady', 'size_mib=32', env={'LD_PRELOAD': library}) as t:
+        e = explain(t.pid)
+        assert e['allocator'] == 'jemalloc' or e['allocator'].startswith('jemalloc'), e['allocator']
+        kinds = {part['kind']: part['rss_bytes'] for part in e['breakdown']}
+        assert kinds['allocator'] > 32 * MIB, kinds
+        assert e['heap']['system_bytes'] in (0, None), e['heap']
+
+
+def test_refusals():
+    """no such process, not allowed, wrong command line: each its status and reason"""
+    child = subprocess.Popen(['true'])
+    child.wait()
+    assert explain(child.pid, status=1)['reason'] == 'gone'
+    done = subprocess.run([PLATEAU, 'explain', '--diff', 'x', '1'], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "'x'" in done.stderr, done.stderr
+
+
+def test_budget():
+    """a look that may not take its time says so, and gives no figure as complete"""
+    with Target(MKLEAK, 'fragment', 'size_mib=256', 'hole_bytes=1000') as t:
+        e = explain(t.pid, '--budget', '1ms')
+        assert not e['survey']['complete'] and e['survey']['out_of_time'], e['survey']
+
+
+def judge(cause, results):
+    """One program with one known cause, watched while it grows."""
+    t = subprocess.Popen([MKGROW, cause, '20'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        pid = int(t.stdout.readline().split('pid=')[1])
+        results[cause] = explain(pid, '--diff', '3')
+    finally:
+        t.stdin.close()
+        t.wait(DEADLINE_S)
+        t.stdout.close()
+
+
+def test_causes():
+    """each known cause gets its verdict: never a leak for fragmentation, nor the other way round"""
+    results, wrong = {}, []
+    for pair in zip(*[iter(CAUSES)] * 2):
+        at_once = [threading.Thread(target=judge, args=(cause, results)) for cause in pair]
+        for thread in at_once:
+            thread.start()
+        for thread in at_once:
+            thread.join()
+    assert len(results) == len(CAUSES), set(CAUSES) - set(results)
+    for cause, (kind, part) in CAUSES.items():
+        v = results[cause]['verdict']
+        print(f'# {cause}: {v["kind"]} ({v["confidence"]:.2f}): {v["text"]}')
+        if v['kind'] != kind or (part and v['part'] != part):
+            wrong.append((cause, v))
+    assert not wrong, wrong
+    v = results['leak-small']
+    assert v['growth']['size_class_bytes'] == 144, v['growth']
+
+
+if __name__ == '__main__':
+    run_tests([test_exact, test_breakdown_adds_up, test_prediction, test_untouched, test_while_it_changes,
+               test_other_allocator, test_refusals, test_budget, test_causes])

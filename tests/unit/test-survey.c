@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Heaps made by hand, in the layout of each glibc: found, told apart, counted to the byte, and given up when broken.
+ */
+#include "probe/survey/heap.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "heap-blob.h"
+#include "probe/survey/breakdown.h"
+#include "unit/unit.h"
+
+typedef struct Layout {
+        const char *versions;
+        unsigned bins, system_mem;
+        bool attached, fastbins;
+} Layout;
+
+static const Layout layouts[] = {
+        {"2.17-2.22", 104, 2064, false, true},
+        {"2.23-2.26", 104, 2072, true, true},
+        {"2.27-2.42", 112, 2072, true, true},
+        {"2.43", 24, 2072, true, false},
+};
+
+static HeapBlob blob; /* 270 KiB */
+static HeapStats stats;
+
+typedef struct Found {
+        Window window;
+        Glibc glibc;
+        Pages pages;
+        HeapWalk walk;
+        bool out_of_time;
+} Found;
+
+static const GlibcPlace place = {BLOB_DATA_BASE, BLOB_DATA_BASE + BLOB_DATA_SIZE};
+
+static int find(Found *f) {
+        *f = (Found){.pages = PAGES_NULL};
+        assert_int_equal(window_init(&f->window, blob_read, &blob), 0);
+        f->walk = (HeapWalk){
+                .window = &f->window, .pages = &f->pages, .glibc = &f->glibc, .out_of_time = &f->out_of_time};
+        return glibc_find(&f->window, &place, 1, &f->glibc);
+}
+
+static void found_done(Found *f) {
+        heap_walk_done(&f->walk);
+        glibc_done(&f->glibc);
+        window_done(&f->window);
+}
+
+/* used 64, free 8 KiB, used 1008, free 96, used 32 ... then top */
+static void fill(const Layout *l) {
+        blob_init(&blob, l->bins);
+        blob_chunk(&blob, 64, true);
+        blob_chunk(&blob, 3 * 4096, false);
+        blob_chunk(&blob, 1008, true);
+        blob_chunk(&blob, 96, false);
+        blob_chunk(&blob, 32, true);
+        blob_finish(&blob, l->system_mem, l->attached);
+}
+
+static void test_layouts(void **state _unused_) {
+        for (size_t i = 0; i < ELEMENTSOF(layouts); i++) {
+                Found f;
+
+                fill(&layouts[i]);
+                if (find(&f) != 0)
+                        fail_msg("%s: not found", layouts[i].versions);
+                assert_string_equal(f.glibc.layout->versions, layouts[i].versions);
+                assert_int_equal(f.glibc.n_arenas, 1);
+                assert_true(f.glibc.ring_closed);
+                assert_int_equal(f.glibc.arenas[0].system_bytes, BLOB_HEAP_SIZE);
+                assert_int_equal(heap_walk_arena(&f.walk, &f.glibc.arenas[0], &stats), 0);
+                assert_int_equal(stats.n_used, 3);
+                assert_int_equal(stats.used_bytes, 64 + 1008 + 32);
+                assert_int_equal(stats.n_free, 2);
+                assert_int_equal(stats.free_bytes, 3 * 4096 + 96);
+                assert_int_equal(stats.used_bytes + stats.free_bytes + stats.top_bytes, BLOB_HEAP_SIZE);
+                assert_int_equal(stats.classes[size_class(3 * 4096)].n_free, 1);
+                /* the free chunk begins at 64: the first whole page in it is the second, its end is at 12,352 */
+                assert_int_equal(stats.trim_bytes, 2 * 4096 + ((stats.top_bytes - 33) & ~4095ULL));
+                assert_false(stats.trim_known);
+                found_done(&f);
+        }
+}
+
+static void test_unused_heap(void **state _unused_) {
+        Found f;
+
+        blob_init(&blob, 112);
+        blob_put(blob.data + BLOB_STATE_AT + 112 - 16, blob_state() + 112 - 16); /* initial_top() */
+        blob_put(blob.data + BLOB_STATE_AT + 112 + 2048, blob_state());
+        blob_put(blob.data + BLOB_STATE_AT + 112 + 2064, 1);
+        assert_int_equal(find(&f), 0);
+        assert_int_equal(f.glibc.arenas[0].system_bytes, 0);
+        assert_int_equal(heap_walk_arena(&f.walk, &f.glibc.arenas[0], &stats), 0);
+        assert_int_equal(stats.n_used, 0);
+        found_done(&f);
+}
+
+/* Free and fast chunks side by side are one once malloc_trim has emptied the fastbins. */
+static void test_fastbins(void **state _unused_) {
+        for (int mangled = 0; mangled <= 1; mangled++) {
+                uint64_t first, second, link;
+                Found f;
+
+                blob_init(&blob, 112);
+                blob_chunk(&blob, 64, true);
+                blob_chunk(&blob, 4096, false);
+                first = blob_chunk(&blob, 48, true);
+                blob_chunk(&blob, 4096, false);
+                second = blob_chunk(&blob, 48, true);
+                blob_chunk(&blob, 64, true);
+                blob_finish(&blob, 2072, true);
+                /* fastbin of 48 bytes: head -> first -> second */
+                blob_put(blob.data + BLOB_STATE_AT + 112 - 96 + 8, first);
+                link = second;
+                blob_put(blob.heap + (first - BLOB_HEAP_BASE) + 16, mangled ? (first + 16) >> 12 ^ link : link);
+                blob_put(blob.heap + (second - BLOB_HEAP_BASE) + 16, mangled ? (second + 16) >> 12 : 0);
+                assert_int_equal(find(&f), 0);
+                assert_int_equal(heap_walk_arena(&f.walk, &f.glibc.arenas[0], &stats), 0);
+                assert_int_equal(stats.n_fast, 2);
+                assert_int_equal(stats.fast_bytes, 96);
+                assert_int_equal(stats.n_used, 2);
+                assert_int_equal(stats.free_bytes, 8192);
+                /* 64 .. 8,352 is free then: one whole page from 4,096 on */
+                assert_int_equal(stats.trim_bytes, 4096 + ((stats.top_bytes - 33) & ~4095ULL));
+                found_done(&f);
+        }
+}
+
+static void test_pinned(void **state _unused_) {
+        Found f;
+
+        blob_init(&blob, 112);
+        blob_chunk(&blob, 4096, true); /* page 0: full */
+        blob_chunk(&blob, 64, true);   /* page 1: 64 of 4,096 in use */
+        blob_chunk(&blob, 4096 - 64, false);
+        blob_chunk(&blob, 2048, true); /* page 2: half */
+        blob_chunk(&blob, 2048, false);
+        blob_chunk(&blob, 8192, true); /* pages 3, 4 */
+        blob_finish(&blob, 2072, true);
+        assert_int_equal(find(&f), 0);
+        assert_int_equal(heap_walk_arena(&f.walk, &f.glibc.arenas[0], &stats), 0);
+        assert_int_equal(stats.pages_full, 3);
+        assert_int_equal(stats.pages_live[0], 1);
+        assert_int_equal(stats.pages_live[4], 1);
+        assert_int_equal(stats.pinned_bytes, 4096 - 64 + 2048);
+        found_done(&f);
+}
+
+/* A broken heap is told as one, and is never a figure. */
+static void test_broken(void **state _unused_) {
+        static const struct {
+                const char *what;
+                uint64_t at, value; /* in the heap */
+        } cases[] = {
+                {"a size beyond the end", 64 + 8, 1ULL << 40 | 1},
+                {"a size of nothing", 64 + 8, 1},
+                {"a size less than the least", 64 + 8, 16 | 1},
+                {"a size that is not aligned", 64 + 8, 0x1238 | 1},
+                {"the end's own size is another", 64 + 3 * 4096, 4096},
+                {"a size that leads into the middle", 64 + 8, 4096 | 1},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                Found f;
+
+                fill(&layouts[2]);
+                blob_put(blob.heap + cases[i].at, cases[i].value);
+                assert_int_equal(find(&f), 0);
+                if (heap_walk_arena(&f.walk, &f.glibc.arenas[0], &stats) != -EAGAIN || stats.n_torn == 0 ||
+                    stats.unread_bytes == 0)
+                        fail_msg("%s: n_torn %lu, unread %lu", cases[i].what, stats.n_torn, stats.unread_bytes);
+                found_done(&f);
+        }
+}
+
+static void test_loops_end(void **state _unused_) {
+        uint64_t chunk;
+        Found f;
+
+        blob_init(&blob, 112);
+        chunk = blob_chunk(&blob, 32, true);
+        blob_chunk(&blob, 64, true);
+        blob_finish(&blob, 2072, true);
+        blob_put(blob.data + BLOB_STATE_AT + 112 - 96, chunk); /* a fastbin that leads back to itself */
+        blob_put(blob.heap + (chunk - BLOB_HEAP_BASE) + 16, chunk);
+        assert_int_equal(find(&f), 0);
+        assert_int_equal(heap_walk_arena(&f.walk, &f.glibc.arenas[0], &stats), -EAGAIN);
+        found_done(&f);
+        /* a ring that leads to no arena */
+        fill(&layouts[2]);
+        blob_put(blob.data + BLOB_STATE_AT + 112 + 2048, 0x7f1234000030ULL);
+        assert_int_equal(find(&f), -EAGAIN);
+        window_done(&f.window);
+        /* nothing there */
+        blob_init(&blob, 112);
+        memset(blob.data, 0, sizeof(blob.data));
+        assert_int_equal(find(&f), -ENOENT);
+        window_done(&f.window);
+}
+
+static void test_size_classes(void **state _unused_) {
+        for (unsigned i = 2; i < SIZE_CLASSES; i++) {
+                assert_int_equal(size_class(size_class_start(i)), i);
+                assert_int_equal(size_class(size_class_start(i) - 1), i - 1);
+        }
+        assert_int_equal(size_class(UINT64_MAX), SIZE_CLASSES - 1);
+}
+
+static const char smaps[] =
+        "555500000000-555500100000 rw-p 00000000 00:00 0                          [heap]\n"
+        "Size:               1024 kB\nRss:                 800 kB\nPss:                 800 kB\n"
+        "Private_Clean:         0 kB\nPrivate_Dirty:       800 kB\nSwap:                 12 kB\nVmFlags: rd wr mr\n"
+        "7f0000000000-7f0000010000 r-xp 00000000 08:01 77                         /usr/lib/libx.so\n"
+        "Rss:                  40 kB\nPss:                  10 kB\nPrivate_Clean:         4 kB\nPrivate_Dirty:         "
+        "0 kB\n"
+        "7f0000010000-7f0000012000 rw-p 00010000 08:01 77                         /usr/lib/libx.so\n"
+        "Rss:                   8 kB\nPss:                   8 kB\nPrivate_Clean:         0 kB\nPrivate_Dirty:         "
+        "8 kB\n"
+        "7f0000020000-7f0000030000 rw-s 00000000 00:01 99                         /memfd:ring (deleted)\n"
+        "Rss:                  64 kB\nPss:                  32 kB\n"
+        "7f0000040000-7f0000050000 rw-p 00000000 00:00 0 \n"
+        "Rss:                  20 kB\nPss:                  20 kB\nPrivate_Dirty:        20 kB\n"
+        "7ffd00000000-7ffd00021000 rw-p 00000000 00:00 0                          [stack]\n"
+        "Rss:                  16 kB\nPss:                  16 kB\nPrivate_Dirty:        16 kB\n"
+        "7ffd00030000-7ffd00032000 r-xp 00000000 00:00 0                          [vdso]\n"
+        "Rss:                   4 kB\nPss:                   0 kB\n";
+
+static void test_breakdown(void **state _unused_) {
+        static const struct {
+                PartKind kind;
+                const char *name;
+                uint64_t rss_kib;
+        } expected[] = {
+                {PART_MAIN_HEAP, "", 800},
+                {PART_STACKS, "", 16},
+                {PART_ANONYMOUS, "", 20},
+                {PART_FILES, "/usr/lib/libx.so", 48},
+                {PART_SHARED, "/memfd:ring (deleted)", 64},
+                {PART_KERNEL, "", 4},
+        };
+        Pages pages = PAGES_NULL;
+        Ranges known = {0};
+        Breakdown b = {0};
+        char text[sizeof(smaps)];
+
+        memcpy(text, smaps, sizeof(text));
+        assert_int_equal(ranges_add(&known, 0x555500000000, 0x555500100000, PART_MAIN_HEAP), 0);
+        ranges_sort(&known);
+        assert_int_equal(breakdown_feed(&b, text, sizeof(text) - 1, &known, &pages, PART_ANONYMOUS), 0);
+        breakdown_sort(&b);
+        assert_int_equal(b.n, ELEMENTSOF(expected));
+        for (size_t i = 0; i < ELEMENTSOF(expected); i++) {
+                assert_int_equal(b.parts[i].kind, expected[i].kind);
+                assert_string_equal(b.parts[i].name, expected[i].name);
+                assert_int_equal(b.parts[i].rss_bytes, expected[i].rss_kib * 1024);
+        }
+        assert_int_equal(b.whole.rss_bytes, (800 + 48 + 64 + 20 + 16 + 4) * 1024);
+        assert_int_equal(b.whole.swap_bytes, 12 * 1024);
+        assert_int_equal(b.parts[3].n_maps, 2);
+        breakdown_done(&b);
+        ranges_done(&known);
+}
+
+static void test_many_files(void **state _unused_) {
+        Pages pages = PAGES_NULL;
+        Ranges known = {0};
+        Breakdown b = {0};
+        uint64_t sum = 0;
+
+        for (unsigned i = 0; i < 3 * BREAKDOWN_FILES_MAX; i++) {
+                char text[256];
+                int n = snprintf(text, sizeof(text), "%x000-%x000 r--p 00000000 08:01 7  /lib/%u\nRss: %u kB\n", i + 16,
+                                 i + 17, i, i + 1);
+
+                assert_int_equal(breakdown_feed(&b, text, (size_t)n, &known, &pages, PART_ANONYMOUS), 0);
+        }
+        breakdown_sort(&b);
+        assert_int_equal(b.n, BREAKDOWN_FILES_MAX);
+        assert_string_equal(b.parts[0].name, "/lib/71");
+        assert_string_equal(b.parts[b.n - 1].name, "");
+        for (size_t i = 0; i < b.n; i++)
+                sum += b.parts[i].rss_bytes;
+        assert_int_equal(sum, b.whole.rss_bytes);
+        breakdown_done(&b);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_layouts),      cmocka_unit_test(test_unused_heap),
+                cmocka_unit_test(test_fastbins),     cmocka_unit_test(test_pinned),
+                cmocka_unit_test(test_broken),       cmocka_unit_test(test_loops_end),
+                cmocka_unit_test(test_size_classes), cmocka_unit_test(test_breakdown),
+                cmocka_unit_test(test_many_files),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
