@@ -111,7 +111,7 @@ def test_prediction():
 
 def test_untouched():
     """nobody is stopped: no thread of the target has run meanwhile"""
-    for args in (('fragment', 'size_mib=32'), ('epoll-eintr', 'threads=8')):
+    for args in (('fragment', 'size_mib=32'), ('epoll-eintr', 'threads=8', 'wait=epoll')):
         with Target(MKLEAK, *args) as t:
             t.ask('?')
             before = wait_until('all threads are asleep', lambda t=t: asleep(t.pid))
