@@ -39,9 +39,9 @@ def trim(target, want='ok', probe=PROBE, **kwargs):
 
 
 @contextlib.contextmanager
-def python(code, **kwargs):
-    """A Python program that prints "ready"; it must end well when its stdin ends."""
-    with subprocess.Popen(['/usr/bin/python3', '-c', code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, **kwargs) as p:
+def python(code, before=(), **kwargs):
+    """A Python program that prints "ready"; it must end well when its stdin ends. @before: what starts it."""
+    with subprocess.Popen([*before, '/usr/bin/python3', '-c', code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, **kwargs) as p:
         try:
             assert p.stdout.readline() == b'ready\n'
             yield p
@@ -116,6 +116,74 @@ def test_another_user_without_capability():
         assert f'it runs as uid {SOMEBODY}, the probe as uid {NOBODY}' in r['detail'], r
 
 
+def attempt(pid, want, why='', probe=PROBE, **kwargs):
+    with Probe(probe) as p:
+        r = p.trim(pid, find_ms=300, **kwargs)
+    assert r['result'] in want and why in r['detail'], (want, why, r)
+
+
+def as_user(*setpriv):
+    """What makes a program a nobody's, with more options of setpriv."""
+    return ['setpriv', f'--reuid={NOBODY}', f'--regid={NOBODY}', '--clear-groups', *setpriv]
+
+
+def test_why_no_access():
+    """no access: which of user, dumpable, capabilities, user namespace or Yama is the cause"""
+    probe = as_nobody()
+    with python('import ctypes,sys;ctypes.CDLL(None).prctl(4,0,0,0,0);print("ready",flush=True);sys.stdin.read()',
+                before=as_user()) as p:
+        attempt(p.pid, ['access'], 'it is not dumpable', probe)
+    with python('import sys;print("ready",flush=True);sys.stdin.read()',
+                before=as_user('--inh-caps=+net_bind_service', '--ambient-caps=+net_bind_service')) as p:
+        attempt(p.pid, ['access'], 'it has capabilities that the probe lacks', probe)
+    with python('import sys;print("ready",flush=True);sys.stdin.read()', before=as_user()) as p:
+        boxed = [*as_user(), 'unshare', '--user', '--map-root-user', PROBE]
+        if subprocess.run([*boxed, '--version'], capture_output=True, check=False).returncode != 0:
+            raise Skip('no user namespace can be made')
+        attempt(p.pid, ['access'], 'another user namespace', boxed)
+
+
+FILTERED = """
+import ctypes, struct, sys
+libc = ctypes.CDLL(None)
+libc.prctl(38, 1, 0, 0, 0)
+f = ctypes.create_string_buffer(struct.pack('HBBI', 6, 0, 0, 0x7fff0000))
+p = ctypes.create_string_buffer(struct.pack('HxxxxxxQ', 1, ctypes.addressof(f)))
+for _ in range(2):
+    assert libc.prctl(22, 2, ctypes.byref(p), 0, 0) == 0
+print('ready', flush=True)
+sys.stdin.read()
+"""
+
+
+def test_how_many_filters():
+    """under seccomp filters: refused, with their number where the kernel tells it"""
+    with open('/proc/self/status', encoding='ascii') as f:
+        told = '\nSeccomp_filters:' in f.read()
+    with python(FILTERED) as p:
+        before = int(told and open('/proc/self/status', encoding='ascii').read().split('Seccomp_filters:')[1].split()[0])
+        attempt(p.pid, ['seccomp'], f'under {before + 2} filters' if told else 'under a filter')
+        attempt(p.pid, ['ok'], flags=1)
+
+
+BUSY = """
+import os, select, signal, threading
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+for _ in range(2):
+    threading.Thread(target=signal.sigwait, args=([signal.SIGUSR1],), daemon=True).start()
+print('ready', flush=True)
+while not select.select([0], [], [], 0)[0]:
+    pass
+os._exit(0)
+"""
+
+
+def test_what_threads_do():
+    """no safe thread: the sentence says for how many threads what was seen"""
+    with python(BUSY) as p:
+        attempt(p.pid, ['no_safe_thread'], '3 threads: 1 running, 2 in rt_sigtimedwait')
+
+
 CALL_NAMES = ('ppoll-mask', 'pselect-mask', 'epoll_pwait-mask', 'epoll_pwait2', 'nap', 'semop', 'semtimedop', 'msgrcv',
               'mq_receive', 'futex_waitv', 'io_uring_enter')
 
@@ -184,12 +252,6 @@ def inside(where, library=None, **env):
         except BaseException:
             p.kill()
             raise
-
-
-def attempt(pid, want, why='', **kwargs):
-    with Probe(PROBE) as p:
-        r = p.trim(pid, find_ms=300, **kwargs)
-    assert r['result'] in want and why in r['detail'], (want, why, r)
 
 
 def test_inside_what_holds_a_lock():

@@ -13,3 +13,6 @@
 /* access_explain() - for the target at @proc_pid_fd, with its facts. Writes a sentence; reads /proc/self and Yama's
  * setting. */
 void access_explain(int proc_pid_fd, const Facts *f, char *buf, size_t size);
+
+/* access_explain_seccomp() - for a process under seccomp: what is known of it, and what would help. */
+void access_explain_seccomp(const Facts *f, char *buf, size_t size);

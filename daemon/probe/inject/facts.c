@@ -30,13 +30,14 @@ static const Row rows[] = {
         {"SigIgn:", KIND_HEX, offsetof(Facts, sig_ignored), 0},
         {"SigCgt:", KIND_HEX, offsetof(Facts, sig_caught), NEED_CAUGHT},
         {"Seccomp:", KIND_U32, offsetof(Facts, seccomp), 0},
+        {"Seccomp_filters:", KIND_U32, offsetof(Facts, seccomp_filters), 0},
         {"x86_Thread_features:", KIND_SHSTK, offsetof(Facts, shadow_stack), 0},
         {"voluntary_ctxt_switches:", KIND_ADD, offsetof(Facts, ctxt_switches), 0},
         {"nonvoluntary_ctxt_switches:", KIND_ADD, offsetof(Facts, ctxt_switches), 0},
 };
 
 _Static_assert(sizeof(((Facts *)0)->tracer) == 4 && sizeof(((Facts *)0)->n_threads) == 4 &&
-                       sizeof(((Facts *)0)->seccomp) == 4,
+                       sizeof(((Facts *)0)->seccomp) == 4 && sizeof(((Facts *)0)->seccomp_filters) == 4,
                "KIND_U32 writes 4 bytes");
 
 static bool number(const char *s, int base, uint64_t *ret) {

@@ -19,6 +19,7 @@ typedef struct Facts {
         uid_t uid, euid;
         unsigned n_threads;
         unsigned seccomp;     /* 0 off, 1 strict, 2 filter */
+        unsigned seccomp_filters; /* how many; 0 = none, or not told (before Linux 5.9) */
         bool shadow_stack;    /* x86_Thread_features has shstk (Linux 6.6) */
         uint64_t sig_pending, sig_pending_shared, sig_blocked, sig_ignored, sig_caught;
         uint64_t ctxt_switches; /* voluntary + forced */

@@ -71,10 +71,7 @@ static ProbeResult refusal(Session *s, const Facts *f) {
         if (f->shadow_stack)
                 return PROBE_E_SHADOW_STACK;
         if (f->seccomp == 1 || (f->seccomp == 2 && !(s->req->flags & PROBE_FLAG_ALLOW_SECCOMP))) {
-                session_say(s,
-                            "Seccomp: %u; allow it if the filter is a container runtime's default, which lets these "
-                            "calls pass",
-                            f->seccomp);
+                access_explain_seccomp(f, s->reply->detail, sizeof(s->reply->detail));
                 return PROBE_E_SECCOMP;
         }
         return PROBE_OK;
