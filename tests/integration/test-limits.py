@@ -19,6 +19,11 @@ PROBE, MKLEAK, STANDIN, OLD_JEMALLOC, BESIDE = *sys.argv[1:3], *map(os.path.absp
 MIB = 1 << 20
 
 
+def field(pid, tid, name):
+    with open(f'/proc/{pid}/task/{tid}/status', encoding='ascii') as f:
+        return next(line.split()[1] for line in f if line.startswith(name + ':'))
+
+
 def undisturbed(target):
     status = target.ask('?')
     assert status['ok'] == '1' and status['bad'] == '0' and status['eintr'] == '0', status
@@ -149,6 +154,38 @@ def probe_in_flight(probe, pid):
     return r
 
 
+HANDLES = """
+import os, signal
+told = []
+signal.signal(signal.SIGUSR1, lambda *_: told.append(1))
+signal.siginterrupt(signal.SIGUSR1, True)
+r, w = os.pipe2(os.O_NONBLOCK)
+signal.set_wakeup_fd(w) # written by the handler itself, at once; what is Python's comes after the read
+os.write(1, b'ready')
+line = os.read(0, 1)
+os.write(1, b'%d %s' % (len(os.read(r, 99)), line))
+"""
+
+
+def test_signal_meanwhile():
+    """a signal that comes while the borrowed thread makes the call is handled once, after it, and the wait goes on"""
+    with Gate() as gate, Probe(PROBE) as probe, \
+            subprocess.Popen(['/usr/bin/python3', '-c', HANDLES], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             env=gate.environment()) as p:
+        assert os.read(p.stdout.fileno(), 5) == b'ready'
+        probe.send(4, p.pid)
+        wait_until('the purge has begun', gate.rings)
+        os.kill(p.pid, signal.SIGUSR1)
+        assert int(field(p.pid, p.pid, 'ShdPnd'), 16) & 1 << signal.SIGUSR1 - 1
+        gate.let_through()
+        assert probe.receive()['result'] == 'ok'
+        wait_until('the signal is handled', lambda: int(field(p.pid, p.pid, 'ShdPnd'), 16) == 0)
+        os.write(p.stdin.fileno(), b'x')
+        assert os.read(p.stdout.fileno(), 9) == b'1 x'
+        p.stdin.close()
+        assert p.wait(DEADLINE_S) == 0
+
+
 STUCK = """
 import ctypes, fcntl, mmap, os, select, struct, sys, threading
 libc = ctypes.CDLL(None, use_errno=True)
@@ -174,11 +211,6 @@ while not got:
     pass
 print('got', got, flush=True)
 """
-
-
-def field(pid, tid, name):
-    with open(f'/proc/{pid}/task/{tid}/status', encoding='ascii') as f:
-        return next(line.split()[1] for line in f if line.startswith(name + ':'))
 
 
 def test_thread_that_does_not_stop():
