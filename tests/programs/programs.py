@@ -89,7 +89,7 @@ server {{ listen unix:{place.path('s')}; root {place.path('www')}; }}
 }}
 ''')
     # the master has nothing to give back, and waits in rt_sigsuspend(), out of which no thread is taken
-    return Start([path, '-e', 'stderr', '-p', place.folder, '-c', conf], place.path('s'), leave='master process')
+    return Start([path, '-p', place.folder, '-c', conf], place.path('s'), leave='master process')
 
 
 def postgres(place, path):
@@ -110,7 +110,7 @@ def mariadb(place, path):
     return Start([path, '--no-defaults', f'--datadir={data}', '--skip-networking', f'--socket={place.path("s")}',
                   f'--pid-file={place.path("pid")}', f'--tmpdir={place.folder}', '--skip-grant-tables',
                   '--innodb-flush-log-at-trx-commit=0', '--innodb-log-file-size=96M', '--innodb-doublewrite=0',
-                  '--innodb-flush-method=nosync', '--innodb-buffer-pool-size=64M'], place.path('s'))
+                  '--loose-innodb-flush-method=nosync', '--innodb-buffer-pool-size=64M'], place.path('s'))
 
 
 def php_fpm(place, path):
