@@ -45,6 +45,15 @@ static const char *group_signed(char buf[static NUMBER_MAX], int64_t v) {
         return buf;
 }
 
+/* Three digits: a rate from seconds is not known to the object. */
+static const char *group_rate(char buf[static NUMBER_MAX], int64_t v) {
+        int64_t unit = 1;
+
+        while (v / unit >= 1000 || v / unit <= -1000)
+                unit *= 10;
+        return group_signed(buf, (v + (v < 0 ? -unit : unit) / 2) / unit * unit);
+}
+
 static void label(Screen *s, const char *text) {
         screen_put(s, STYLE_DIM, text);
         screen_pad(s, INDENT);
@@ -247,7 +256,7 @@ static void draw_growth(Screen *s, const Inspection *i) {
         screen_item(s, INDENT, style, "%s objects", group_signed(text, n));
         screen_item(s, INDENT, style, "%s", format_signed_bytes(x, bytes));
         screen_item(s, INDENT, STYLE_PLAIN, "in %s", words_time(time, usec));
-        screen_item(s, INDENT, STYLE_PLAIN, "%s objects/h", group_signed(text, inspect_per_hour(n, usec)));
+        screen_item(s, INDENT, STYLE_PLAIN, "%s objects/h", group_rate(text, inspect_per_hour(n, usec)));
         screen_item(s, INDENT, STYLE_PLAIN, "%s/h", format_signed_bytes(x, inspect_per_hour(bytes, usec)));
         screen_end(s);
         if (!(i->first.census.flags & i->last.census.flags & PYTHON_COMPLETE)) {
@@ -269,7 +278,7 @@ static void draw_grown_row(Screen *s, const InspectRow *r, uint64_t usec) {
         char a[NUMBER_MAX], x[FORMAT_MAX];
 
         screen_putf(s, style, "%11s %10s", group_signed(a, n), format_signed_bytes(x, bytes));
-        screen_putf(s, style, " %12s", group_signed(a, inspect_per_hour(n, usec)));
+        screen_putf(s, style, " %12s", group_rate(a, inspect_per_hour(n, usec)));
         screen_putf(s, style, " %10s", format_signed_bytes(x, inspect_per_hour(bytes, usec)));
         if (s->term->width >= DIFF_NOW_WIDTH)
                 screen_putf(s, style, " %13s %10s", group(a, r->now.n_objects), format_bytes(x, r->now.bytes));

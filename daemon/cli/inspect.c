@@ -7,12 +7,16 @@
 #include <string.h>
 
 #include "cli/inspect-view.h"
+#include "cli/words.h"
 #include "util/clock.h"
 #include "util/parse.h"
 
 /* The probe keeps its own time; this is what we allow it on top before we call it dead. */
 #define ANSWER_GRACE_USEC (15 * USEC_PER_SEC)
-#define DIFF_MAX_USEC     (7 * USEC_PER_DAY)
+/* Sent in any case: the probe allows its worker no more time than it was asked for. */
+#define BUDGET_USEC      (2 * USEC_PER_SEC)
+#define BUDGET_CALL_USEC (500 * USEC_PER_MSEC) /* for which a server's clients mostly bear to wait */
+#define DIFF_MAX_USEC    (7 * USEC_PER_DAY)
 
 typedef struct InspectArgs {
         bool json, call, allow_seccomp;
@@ -84,12 +88,13 @@ static bool wait_between(Ask *ask, uint64_t usec) {
 static void inspect(const InspectArgs *a, uint64_t diff_usec, pid_t pid, Inspection *i) {
         ProbeClient *client = ask_identify(&i->ask, pid) ? ask_start(&i->ask, a->probe) : NULL;
         bool ok = client != NULL;
+        char text[WORDS_MAX];
 
         if (ok && diff_usec) {
                 ok = take_census(a, &i->ask, client, &i->first);
                 if (ok && isatty(STDERR_FILENO) && !a->json)
                         fprintf(stderr, "plateau inspect: the first census is taken, the second follows in %s\n",
-                                a->diff);
+                                words_time(text, diff_usec));
                 ok = ok && wait_between(&i->ask, diff_usec);
         }
         i->is_diff = diff_usec > 0;
@@ -134,6 +139,8 @@ static int inspect_main(const Command *self, int argc, char **argv) {
         if (args_pid(self, words.word[0], &pid) < 0 || (a.diff && parse_diff(self, a.diff, &diff_usec) < 0))
                 return CLI_USAGE;
         i.top = (unsigned)a.top;
+        if (a.budget_usec == 0)
+                a.budget_usec = a.call ? BUDGET_CALL_USEC : BUDGET_USEC;
         inspect(&a, diff_usec, pid, &i);
         print(&a, &i);
         code = ask_exit(&i.ask);
@@ -154,8 +161,8 @@ static const ArgOption options[] = {
         {"call", 'c', ARG_FLAG, NULL, offsetof(InspectArgs, call), 0, 0,
          "An exact count: bring the interpreter to a standstill for the time it takes. Not without being asked."},
         {"budget", 'b', ARG_DURATION, "TIME", offsetof(InspectArgs, budget_usec), USEC_PER_MSEC, 10 * USEC_PER_MINUTE,
-         "How long to read at most. A larger heap is sampled, or told to be incomplete. With --call: how long it may "
-         "stand still. Default: the probe's own."},
+         "How long to read at most; a larger heap is sampled, or told to be incomplete. With --call: how long it may "
+         "stand still, up to 10s. Default: 2s; with --call 500ms."},
         {"timeout", 't', ARG_DURATION, "TIME", offsetof(InspectArgs, timeout_usec), USEC_PER_MSEC, USEC_PER_HOUR,
          "With --call: how long it may take until the interpreter lets go. Default: 10s."},
         {"find-timeout", 'f', ARG_DURATION, "TIME", offsetof(InspectArgs, find_timeout_usec), USEC_PER_MSEC,
