@@ -184,6 +184,41 @@ def test_what_threads_do():
         attempt(p.pid, ['no_safe_thread'], '3 threads: 1 running, 2 in rt_sigtimedwait')
 
 
+@contextlib.contextmanager
+def frozen(pid):
+    """This process, frozen by a cgroup of version 2."""
+    with open('/proc/self/mounts', encoding='utf-8') as f:
+        mounts = [line.split()[1] for line in f if line.split()[2] == 'cgroup2']
+    group = mounts and os.path.join(mounts[0], f'plateau-test-{pid}')
+    try:
+        os.mkdir(group or '')
+        with open(f'{group}/cgroup.freeze', 'w', encoding='ascii') as f:
+            f.write('1')
+        with open(f'{group}/cgroup.procs', 'w', encoding='ascii') as f:
+            f.write(str(pid))
+    except OSError as e:
+        if group and os.path.isdir(group):
+            os.rmdir(group)
+        raise Skip(f'no cgroup of version 2 to freeze it in: {e.strerror}') from None
+    try:
+        wait_until('frozen', lambda: 'frozen 1' in open(f'{group}/cgroup.events', encoding='ascii').read())
+        yield
+    finally:
+        with open(f'{mounts[0]}/cgroup.procs', 'w', encoding='ascii') as f:
+            f.write(str(pid))
+        os.rmdir(group)
+
+
+def test_frozen():
+    """frozen by its cgroup: it would not run what was begun in it, so nothing is; thawed, it works"""
+    with Target(MKLEAK, 'steady', 'wait=read') as t:
+        with frozen(t.pid):
+            attempt(t.pid, ['no_safe_thread'], '1 stopped or frozen')
+            assert not t.scratch_maps()
+        trim(t)
+        undisturbed(t, wakes=False)
+
+
 CALL_NAMES = ('ppoll-mask', 'pselect-mask', 'epoll_pwait-mask', 'epoll_pwait2', 'nap', 'semop', 'semtimedop', 'msgrcv',
               'mq_receive', 'futex_waitv', 'io_uring_enter')
 
