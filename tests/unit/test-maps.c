@@ -78,10 +78,25 @@ static void test_no_hole_in_a_full_space(void **state _unused_) {
         assert_int_equal(maps_hole(&m, 0x50726000u), 0);
 }
 
+static void test_parses_whole_maps(void **state _unused_) {
+        static const char good[] = "1000-2000 r-xp 00000000 08:01 5 /a\n2000-3000 rw-p 00000000 00:00 0 \n";
+        _cleanup_(maps_done) Maps m = MAPS_NULL;
+
+        assert_int_equal(maps_parse(good, sizeof(good) - 1, &m), 0);
+        assert_int_equal(m.n, 2);
+        assert_string_equal(maps_path(&m, &m.map[0]), "/a");
+        assert_string_equal(maps_path(&m, &m.map[1]), "");
+        maps_done(&m);
+        assert_int_equal(maps_parse(good, sizeof(good) - 2, &m), -EINVAL); /* half a line at the end */
+        assert_int_equal(maps_parse("", 0, &m), -ESRCH);
+        assert_int_equal(maps_parse("2000-3000 rw-p 0 00:00 0\n1000-2000 rw-p 0 00:00 0\n", 50, &m), -EINVAL);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_parses_lines),
                 cmocka_unit_test(test_reads_our_own),
+                cmocka_unit_test(test_parses_whole_maps),
                 cmocka_unit_test(test_a_hole_is_free_and_tagged),
                 cmocka_unit_test(test_no_hole_in_a_full_space),
         };

@@ -321,11 +321,12 @@ static ProbeResult look(Look *l) {
         return read_static(l);
 }
 
-ProbeResult image_read(pid_t pid, int proc_pid_fd, const Maps *maps, Image *ret, char *detail, size_t detail_size) {
+ProbeResult image_read_memory(const Memory *mem, int proc_pid_fd, const Maps *maps, Image *ret, char *detail,
+                              size_t detail_size) {
         Look l = {
                 .proc_fd = proc_pid_fd,
                 .maps = maps,
-                .mem = memory_of_process(pid),
+                .mem = *mem,
                 .detail = detail,
                 .detail_size = detail_size,
         };
@@ -336,6 +337,12 @@ ProbeResult image_read(pid_t pid, int proc_pid_fd, const Maps *maps, Image *ret,
         bound_guards(&l.im);
         *ret = l.im;
         return PROBE_OK;
+}
+
+ProbeResult image_read(pid_t pid, int proc_pid_fd, const Maps *maps, Image *ret, char *detail, size_t detail_size) {
+        Memory mem = memory_of_process(pid);
+
+        return image_read_memory(&mem, proc_pid_fd, maps, ret, detail, detail_size);
 }
 
 const char *allocator_call_name(AllocatorKind k) {

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "probe/inject/maps.h"
+#include "probe/inject/memory.h"
 #include "probe/proto.h"
 
 #define IMAGE_RANGES_MAX 40
@@ -87,6 +88,10 @@ bool image_add_range(Image *im, uint64_t start, uint64_t end, RangeKind kind) _m
  */
 ProbeResult image_read(pid_t pid, int proc_pid_fd, const Maps *maps, Image *ret, char *detail,
                        size_t detail_size) _must_check_;
+
+/* image_read_memory() - the same, of anything that can be read like a process' memory. Fuzzed. */
+ProbeResult image_read_memory(const Memory *mem, int proc_pid_fd, const Maps *maps, Image *ret, char *detail,
+                              size_t detail_size) _must_check_;
 
 /* allocator_call_name() - what purges it, for people and for JSON: "malloc_trim", "mallctl_purge" ... */
 const char *allocator_call_name(AllocatorKind k);

@@ -135,48 +135,80 @@ static int add_line(Maps *m, const char *line) {
         return r;
 }
 
+/* The whole lines of @buf, which has @have bytes and room for one more. Return: bytes used; negative errno. */
+static ssize_t add_lines(Maps *m, char *buf, size_t have) {
+        char *line = buf, *nl;
+
+        while ((nl = memchr(line, '\n', have - (size_t)(line - buf)))) {
+                int r;
+
+                *nl = '\0';
+                r = add_line(m, line);
+                if (r < 0)
+                        return r;
+                line = nl + 1;
+        }
+        return line - buf;
+}
+
+/* @have: bytes that are left over: half a line. */
+static int finish(Maps *m, size_t have, Maps *ret) {
+        if (have > 0 || m->n == 0)
+                return have > 0 ? -EINVAL : -ESRCH; /* a kernel thread or a process that is going has no maps */
+        *ret = *m;
+        *m = MAPS_NULL;
+        return 0;
+}
+
+static int begin(Maps *m) {
+        uint32_t empty;
+
+        return intern_path(m, "", &empty);
+}
+
+int maps_parse(const char *text, size_t n, Maps *ret) {
+        _cleanup_(maps_done) Maps m = MAPS_NULL;
+        _cleanup_free_ char *copy = malloc(n + 1);
+        ssize_t used;
+        int r = copy ? begin(&m) : -ENOMEM;
+
+        if (r < 0)
+                return r;
+        memcpy(copy, text, n);
+        copy[n] = '\0';
+        used = add_lines(&m, copy, n);
+        return used < 0 ? (int)used : finish(&m, n - (size_t)used, ret);
+}
+
 static int read_once(int proc_pid_fd, Maps *ret) {
         _cleanup_(maps_done) Maps m = MAPS_NULL;
         _cleanup_fd_ int fd = openat(proc_pid_fd, "maps", O_RDONLY | O_CLOEXEC);
         _cleanup_free_ char *buf = malloc(LINE_MAX_BYTES * 2);
         size_t have = 0;
-        uint32_t empty;
         int r;
 
         if (fd < 0)
                 return errno == ENOENT ? -ESRCH : -errno;
-        if (!buf)
-                return -ENOMEM;
-        r = intern_path(&m, "", &empty);
+        r = buf ? begin(&m) : -ENOMEM;
         if (r < 0)
                 return r;
         for (;;) {
                 ssize_t n = read(fd, buf + have, LINE_MAX_BYTES * 2 - 1 - have);
-                char *line = buf, *nl;
 
                 if (n < 0)
                         return -errno;
                 if (n == 0)
                         break;
                 have += (size_t)n;
-                buf[have] = '\0';
-                while ((nl = memchr(line, '\n', have - (size_t)(line - buf)))) {
-                        *nl = '\0';
-                        r = add_line(&m, line);
-                        if (r < 0)
-                                return r;
-                        line = nl + 1;
-                }
-                have -= (size_t)(line - buf);
-                memmove(buf, line, have);
+                n = add_lines(&m, buf, have);
+                if (n < 0)
+                        return (int)n;
+                have -= (size_t)n;
+                memmove(buf, buf + n, have);
                 if (have >= LINE_MAX_BYTES)
                         return -EINVAL;
         }
-        if (have > 0 || m.n == 0)
-                return have > 0 ? -EINVAL : -ESRCH; /* a kernel thread or a process that is going has no maps */
-        *ret = m;
-        m = MAPS_NULL;
-        return 0;
+        return finish(&m, have, ret);
 }
 
 /* The file is made page by page, under the lock for each alone: between two of them the process may map and unmap, so

@@ -36,6 +36,8 @@ typedef struct Maps {
 /* maps_parse_line() - one line without newline. @ret_path points into @line. Return: 0 or -EINVAL. Pure; fuzzed. */
 int maps_parse_line(const char *line, Map *ret, const char **ret_path) _must_check_;
 
+/* maps_parse() - a whole file's text. Return: 0; -EINVAL: no map, or torn; -ESRCH: empty; -E2BIG; -ENOMEM. Fuzzed. */
+int maps_parse(const char *text, size_t n, Maps *ret) _must_check_;
 /* maps_read() - Return: 0; -ESRCH; -EACCES; -E2BIG; -ENOMEM; -EAGAIN (it changes faster than it can be read). */
 int maps_read(int proc_pid_fd, Maps *ret) _must_check_;
 void maps_done(Maps *m);

@@ -100,17 +100,24 @@ static int read_sections(Symtab *s) {
         return 0;
 }
 
-int symtab_open(int proc_pid_fd, const Object *o, const Dynsym *d, Symtab *ret) {
-        _cleanup_(symtab_done) Symtab s = {.fd = open_file(proc_pid_fd, o, d->mem), .d = d};
-        int r = s.fd < 0 ? s.fd : check_header(s.fd);
+int symtab_take(int fd, const Dynsym *d, Symtab *ret) {
+        Symtab s = {.fd = fd, .d = d};
+        int r = check_header(fd);
 
         if (r == 0)
                 r = elf_version(EV_CURRENT) == EV_NONE ? -ENOEXEC : read_sections(&s);
-        if (r < 0)
-                return r;
-        *ret = s;
-        s.fd = -1;
-        return 0;
+        if (r == 0)
+                *ret = s;
+        return r;
+}
+
+int symtab_open(int proc_pid_fd, const Object *o, const Dynsym *d, Symtab *ret) {
+        _cleanup_fd_ int fd = open_file(proc_pid_fd, o, d->mem);
+        int r = fd < 0 ? fd : symtab_take(fd, d, ret);
+
+        if (r == 0)
+                (void)take_fd(&fd);
+        return r;
 }
 
 void symtab_done(Symtab *s) {

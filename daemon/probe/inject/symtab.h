@@ -25,6 +25,8 @@ typedef struct Symtab {
  * Return: 0; -ESTALE or -ENOENT: replaced or removed; -EACCES; -ENOEXEC; other negative errno.
  */
 int symtab_open(int proc_pid_fd, const Object *o, const Dynsym *d, Symtab *ret) _must_check_;
+/* symtab_take() - the file @fd. Owner: @ret when 0 is returned, else the caller. Fuzzed. */
+int symtab_take(int fd, const Dynsym *d, Symtab *ret) _must_check_;
 void symtab_done(Symtab *s);
 
 /* symtab_each() - every definition in turn, static ones too. Return: 0; what @fn returned; -E2BIG: more than is looked
