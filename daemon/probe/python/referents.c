@@ -21,16 +21,15 @@ int referents_init(Referents *r, const Python *p, const Pymalloc *arenas, uint64
                          .bytearray_type = p->bytearray_type,
                          .tuple_type = dynsym_address(&p->symbols, "PyTuple_Type"),
                          .dict_type = dynsym_address(&p->symbols, "PyDict_Type")};
-        if (!r->str_type || !r->bytes_type || !r->bytearray_type || !r->tuple_type || !r->dict_type)
-                return -ENODATA;
         r->set = calloc(REFERENTS_MAX, sizeof(Referent));
         r->large = calloc(REFERENTS_LARGE_MAX, sizeof(Referent));
         r->spare = calloc(REFERENTS_MAX / 4 * 3, sizeof(Referent));
         r->pending = calloc(REFERENTS_PENDING, sizeof(uint64_t));
-        if (r->set && r->large && r->spare && r->pending)
-                return 0;
-        referents_done(r);
-        return -ENOMEM;
+        if (!r->set || !r->large || !r->spare || !r->pending) {
+                referents_done(r);
+                return -ENOMEM;
+        }
+        return r->str_type && r->bytes_type && r->bytearray_type && r->tuple_type && r->dict_type ? 0 : -ENODATA;
 }
 
 void referents_done(Referents *r) {

@@ -11,9 +11,10 @@
 #include "probe/python/pymalloc.h"
 #include "probe/python/types.h"
 
-#define REFERENTS_MAX     65536u /* in the set: an estimate is off by some 0.5 % */
-#define REFERENTS_PENDING 65536u /* looked at in the order of their addresses, so each line of the cache is read once  \
-                                  */
+#define REFERENTS_MAX 65536u /* in the set: an estimate is off by some 0.5 % */
+#define REFERENTS_PENDING                                                                                              \
+        65536u /* looked at in the order of their addresses, so each line of the cache is read once                    \
+                */
 #define REFERENTS_LARGE_MAX 16384u /* in that of large ones */
 
 typedef struct Referent {

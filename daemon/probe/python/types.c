@@ -3,9 +3,7 @@
 
 #include <string.h>
 
-#define CACHE_SLOTS        8192u
 #define CACHE_TRIES        8u
-#define INDEX_SLOTS        16384u
 #define BASICSIZE_MAX      (1u << 24)
 #define ITEMSIZE_MAX       65536u
 #define BASES_MAX          32
@@ -15,9 +13,9 @@
 
 int types_init(Types *t, const Python *p) {
         *t = (Types){.p = p,
-                     .cache = calloc(CACHE_SLOTS, sizeof(TypeInfo)),
+                     .cache = calloc(TYPES_CACHE_SLOTS, sizeof(TypeInfo)),
                      .entry = calloc(PYTHON_TYPES_MAX + 1, sizeof(TypeEntry)),
-                     .index = calloc(INDEX_SLOTS, sizeof(uint16_t))};
+                     .index = calloc(TYPES_INDEX_SLOTS, sizeof(uint16_t))};
         if (t->cache && t->entry && t->index)
                 return 0;
         types_done(t);
@@ -228,9 +226,9 @@ static uint32_t hash_name(const char *name) {
 }
 
 static uint16_t entry_of(Types *t, const char *name, bool is_task) {
-        uint32_t at = hash_name(name) % INDEX_SLOTS;
+        uint32_t at = hash_name(name) % TYPES_INDEX_SLOTS;
 
-        for (; t->index[at]; at = (at + 1) % INDEX_SLOTS)
+        for (; t->index[at]; at = (at + 1) % TYPES_INDEX_SLOTS)
                 if (strcmp(t->entry[t->index[at] - 1].name, name) == 0)
                         return (uint16_t)(t->index[at] - 1);
         if (t->n == PYTHON_TYPES_MAX)
@@ -269,14 +267,14 @@ const TypeInfo *types_get(Types *t, uint64_t addr) {
         uint32_t first = (uint32_t)((addr >> 4) * 0x9e3779b97f4a7c15ULL >> 32), at;
 
         for (uint32_t i = 0; i < CACHE_TRIES; i++) {
-                at = (first + i) % CACHE_SLOTS;
+                at = (first + i) % TYPES_CACHE_SLOTS;
                 if (t->cache[at].addr == addr && addr != 0)
                         return &t->cache[at];
                 if (t->cache[at].addr == 0)
                         break;
         }
         if (t->cache[at].addr != 0)
-                at = first % CACHE_SLOTS; /* all are taken: the first one goes */
+                at = first % TYPES_CACHE_SLOTS; /* all are taken: the first one goes */
         return read_type(t, addr, &t->cache[at]) ? &t->cache[at] : NULL;
 }
 

@@ -9,6 +9,9 @@
 #include "probe/python/census.h"
 #include "probe/python/locate.h"
 
+#define TYPES_CACHE_SLOTS 8192u
+#define TYPES_INDEX_SLOTS 16384u
+
 typedef enum TypeKind {
         TYPE_OTHER,
         TYPE_LIST,
