@@ -77,9 +77,10 @@ PLATEAU_DEMO_DEPS=(
         so:libjemalloc.so=libjemalloc2
 )
 
-# tests/bench/run: what plateau is measured beside.
+# tests/bench: what plateau is measured beside.
 PLATEAU_BENCH_DEPS=(
         cmd:python3=python3
+        '?cmd:gdb=gdb'
         '?cmd:earlyoom=earlyoom'
         '?cmd:monit=monit'
         '?cmd:prometheus-process-exporter=prometheus-process-exporter'

@@ -50,7 +50,7 @@ static const char *request_name(uint64_t request) {
                 {PTRACE_SETREGSET, "SETREGSET"},
                 {PTRACE_DETACH, "DETACH"},
                 {PTRACE_GETSIGMASK, "GETSIGMASK"},
-                {PTRACE_PEEKSIGINFO, "PEEKSIGINFO"},
+                {PTRACE_PEEKSIGINFO, "PEEKSIGINFO"}, {PTRACE_SETSIGMASK, "SETSIGMASK"},
         };
 
         for (size_t i = 0; i < ELEMENTSOF(names); i++)
