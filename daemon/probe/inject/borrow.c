@@ -14,7 +14,9 @@
 #include "util/clock.h"
 #include "util/rootfs.h"
 
-#define STOP_TIMEOUT_USEC (500 * USEC_PER_MSEC) /* a blocked thread stops within a scheduling delay */
+/* A blocked thread stops within a scheduling delay, which for a nice one among many was seen to be above 500 ms. To wait
+ * costs it nothing; to be let go before it stopped is an EINTR that nobody repairs, where its call is of that class. */
+#define STOP_TIMEOUT_USEC (3 * USEC_PER_SEC)
 #define RETRY_FIRST_NSEC  5000000L
 #define RETRY_LAST_NSEC   160000000L
 #define CALL_STACK_BYTES  1024 /* what mmap and munmap take on the borrowed stack, with room */
