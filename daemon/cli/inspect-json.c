@@ -134,7 +134,6 @@ static void put_diff(Json *j, const Inspection *i) {
         json_object_begin(j);
         json_kv_double(j, "seconds", (double)usec / USEC_PER_SEC);
         json_kv_bool(j, "complete", a->flags & b->flags & PYTHON_COMPLETE);
-        json_kv_bool(j, "sampled", (a->flags | b->flags) & PYTHON_SAMPLED);
         put_count(j, "objects_before", true, &a->all);
         put_growth(j, "grown", "grown_bytes", n, bytes);
         put_growth(j, "grown_per_h", "grown_bytes_per_h", inspect_per_hour(n, usec), inspect_per_hour(bytes, usec));

@@ -97,9 +97,6 @@ static void draw_trust(Screen *s, const PythonCensus *c) {
                 screen_item(s, INDENT, STYLE_WARN, "not complete: the time allowed was over; there are more");
         else
                 screen_item(s, INDENT, STYLE_GOOD, "complete");
-        if (c->flags & PYTHON_SAMPLED)
-                screen_item(s, INDENT, STYLE_WARN, "sizes estimated from each %lluth object",
-                            (unsigned long long)c->sample_every);
         if (c->n_retries && !(c->flags & PYTHON_TORN))
                 screen_item(s, INDENT, STYLE_DIM, "begun again %llu time%s", (unsigned long long)c->n_retries,
                             c->n_retries == 1 ? "" : "s");
@@ -155,7 +152,11 @@ static void draw_untracked(Screen *s, const PythonCensus *c) {
                 count_item(s, "str", &c->strings);
                 count_item(s, "bytes", &c->bytes);
                 count_item(s, "bytearray", &c->bytearrays);
-                screen_item(s, INDENT, STYLE_DIM, "found in tracked objects");
+                if (c->flags & PYTHON_SAMPLED)
+                        screen_item(s, INDENT, STYLE_WARN, "estimated: each %lluth was looked at",
+                                    (unsigned long long)c->sample_every);
+                else
+                        screen_item(s, INDENT, STYLE_DIM, "found in tracked objects");
         }
         screen_end(s);
 }
@@ -263,10 +264,6 @@ static void draw_growth(Screen *s, const Inspection *i) {
                 label(s, "");
                 screen_words(s, INDENT, STYLE_BAD,
                              "one of the two is not complete: what looks like growth may be none");
-                screen_end(s);
-        } else if ((i->first.census.flags | i->last.census.flags) & PYTHON_SAMPLED) {
-                label(s, "");
-                screen_words(s, INDENT, STYLE_WARN, "sizes are estimates: trust the counts of objects");
                 screen_end(s);
         }
 }

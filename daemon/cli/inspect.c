@@ -161,7 +161,8 @@ static const ArgOption options[] = {
         {"call", 'c', ARG_FLAG, NULL, offsetof(InspectArgs, call), 0, 0,
          "An exact count: bring the interpreter to a standstill for the time it takes. Not without being asked."},
         {"budget", 'b', ARG_DURATION, "TIME", offsetof(InspectArgs, budget_usec), USEC_PER_MSEC, 10 * USEC_PER_MINUTE,
-         "How long to read at most; a larger heap is sampled, or told to be incomplete. With --call: how long it may "
+         "How long to read at most: of a larger heap str and bytes are estimated, or it is told to be incomplete. With "
+         "--call: how long it may "
          "stand still, up to 10s. Default: 2s; with --call 500ms."},
         {"timeout", 't', ARG_DURATION, "TIME", offsetof(InspectArgs, timeout_usec), USEC_PER_MSEC, USEC_PER_HOUR,
          "With --call: how long it may take until the interpreter lets go. Default: 10s."},
@@ -186,19 +187,20 @@ const Command command_inspect = {
                 "Sizes are those of the objects themselves, without buffers that a type allocates beside them. The "
                 "program runs on meanwhile, so a figure is true of no single instant; lists that changed under the "
                 "reader are read again, and said to be torn if that never ends.\n"
-                "With --call the count is exact: a thread of our own takes the GIL as any thread does, and sleeps "
-                "while "
-                "the lists are read; a program without threads is held in the wait that it is in anyway. No Python "
-                "code "
-                "is run and nothing is left behind.\n"
-                "CPython 3.6 to 3.14. Other interpreters and free-threaded builds are refused by name. Needs the "
+                "With --call the count of what gc tracks is exact: a thread of our own takes the GIL as any thread "
+                "does, and "
+                "sleeps while the lists are read; a program without threads is held in the wait that it is in anyway. "
+                "No "
+                "Python code is run and nothing is left behind. str, bytes and bytearray are those of a moment "
+                "before.\n"
+                "CPython 3.6 to 3.15. Other interpreters and free-threaded builds are refused by name. Needs the "
                 "rights "
                 "to ptrace, as reclaim. It needs no daemon.\n"
                 "JSON: result, reason, detail, pid, comm, rss_bytes; census {version, mode, complete, torn, sampled, "
                 "sample_every, retries, duration_usec, cpu_usec, interpreters, threads, tasks, objects {count, bytes}, "
                 "generations {young, middle, old, frozen}, str, bytes, bytearray, allocated_blocks, arenas {count, "
                 "bytes, pools_used, pools_free, free_block_bytes}, types [{type, count, bytes}], other_types}; diff "
-                "{seconds, complete, sampled, objects_before, grown, grown_bytes, grown_per_h, grown_bytes_per_h, "
+                "{seconds, complete, objects_before, grown, grown_bytes, grown_per_h, grown_bytes_per_h, "
                 "types "
                 "[{type, count_before, count, bytes_before, bytes, grown, grown_bytes, grown_per_h, "
                 "grown_bytes_per_h}]}; call {name, thread, tid, stop_usec, stop_max_usec, declined_stops, "

@@ -18,6 +18,7 @@
 #define BUDGET_MAX_MSEC     10000u
 #define SLACK_USEC          (2 * USEC_PER_MSEC) /* what two censuses of one quiet heap differ in */
 #define GUESS_USEC          (4 * USEC_PER_MSEC)
+#define LOOK_INSIDE_USEC    (USEC_PER_SEC)
 #define PAUSES              20u /* the sleep is in pieces: one that has begun cannot be cut short */
 #define TRIES_MAX           3u
 #define POLL_NSEC           200000L
@@ -35,7 +36,8 @@ typedef struct Box {
 typedef struct Still {
         const ProbeRequest *req;
         int memfd;
-        PythonCensus first; /* taken while it ran: tells how long another one takes */
+        PythonCensus full;  /* taken while it ran: has what is found by looking into objects, which takes long */
+        PythonCensus first; /* of the lists alone, likewise: tells how long another one takes */
         uint64_t ensure, release, nanosleep, usleep;
         uint64_t budget_usec; /* of all standstills together */
         uint64_t pause_usec;  /* what the next should take */
@@ -176,33 +178,57 @@ static ProbeResult wait_for_standstill(Session *s, const Still *t) {
 }
 
 /* Did the census end, with all objects in their lists, while all stood still? Then it says so. */
-static bool is_exact(Session *s, const Still *t) {
-        PythonCensus c;
+static bool is_exact(Session *s, const Still *t, PythonCensus c) {
         uint64_t end[2];
 
         if (session_read(s, offsetof(Box, end), end, sizeof(end)) < 0 || end[0] != 0 || end[1] != 0 ||
-            pread(t->memfd, &c, sizeof(c), 0) != (ssize_t)sizeof(c) || !(c.flags & PYTHON_COMPLETE) ||
-            c.flags & (PYTHON_TORN | PYTHON_SAMPLED) || c.n_retries != 0)
+            !(c.flags & PYTHON_COMPLETE) || c.flags & PYTHON_TORN || c.n_retries != 0)
                 return false;
+        if (t->full.flags & PYTHON_HAVE_UNTRACKED) {
+                c.flags |= t->full.flags & (PYTHON_HAVE_UNTRACKED | PYTHON_SAMPLED);
+                c.sample_every = t->full.sample_every;
+                c.strings = t->full.strings;
+                c.bytes = t->full.bytes;
+                c.bytearrays = t->full.bytearrays;
+        }
         c.mode = PYTHON_INJECTED;
         c.n_threads -= s->threaded && c.n_threads > 0; /* ours */
         return pwrite(t->memfd, &c, sizeof(c), 0) == (ssize_t)sizeof(c);
 }
 
-static ProbeResult take_census(Session *s, Still *t) {
-        ProbeRequest q = *t->req;
-        ProbeReply reply = {0};
+static uint64_t cpu_usec(void) {
+        struct timespec ts;
 
-        q.budget_msec = (uint32_t)(t->budget_usec / USEC_PER_MSEC);
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+        return (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / 1000;
+}
+
+/* Into the memfd, from its beginning. @value: PYTHON_LISTS_ONLY or 0. */
+static ProbeResult count(const Still *t, int64_t value, uint64_t budget_usec, PythonCensus *ret, ProbeReply *reply) {
+        ProbeRequest q = *t->req;
+        uint64_t begin = cpu_usec();
+
+        q.budget_msec = (uint32_t)(budget_usec / USEC_PER_MSEC);
+        q.value = value;
         if (ftruncate(t->memfd, 0) < 0 || lseek(t->memfd, 0, SEEK_SET) < 0)
                 return PROBE_E_INTERNAL;
-        passive_run(&q, t->memfd, &reply);
-        if (reply.result != PROBE_OK) {
+        passive_run(&q, t->memfd, reply);
+        if (reply->result == PROBE_OK && pread(t->memfd, ret, sizeof(*ret), 0) != (ssize_t)sizeof(*ret))
+                return PROBE_E_INTERNAL;
+        ret->cpu_usec = cpu_usec() - begin;
+        return (ProbeResult)reply->result;
+}
+
+static ProbeResult take_census(Session *s, Still *t) {
+        ProbeReply reply = {0};
+        PythonCensus c;
+        ProbeResult p = count(t, PYTHON_LISTS_ONLY, t->budget_usec, &c, &reply);
+
+        if (p == PROBE_OK)
+                t->exact = is_exact(s, t, c);
+        else
                 session_say(s, "%s", reply.detail);
-                return (ProbeResult)reply.result;
-        }
-        t->exact = is_exact(s, t);
-        return PROBE_OK;
+        return p;
 }
 
 /* A chain holds the interpreter, or soon will. */
@@ -309,18 +335,18 @@ static bool is_too_long(Still *t, ProbeReply *reply) {
 void still_run(const ProbeRequest *req, int memfd, ProbeReply *reply) {
         static const SessionWork work = {judge, act};
         static Still t;
-        ProbeRequest q = *req;
+        ProbeResult p;
 
         t = (Still){.req = req, .memfd = memfd};
-        q.budget_msec = req->budget_msec ? min_of(req->budget_msec, BUDGET_MAX_MSEC) : BUDGET_DEFAULT_MSEC;
-        t.budget_usec = q.budget_msec * USEC_PER_MSEC;
-        passive_run(&q, memfd, reply);
-        if (reply->result != PROBE_OK)
-                return;
-        if (pread(memfd, &t.first, sizeof(t.first), 0) != (ssize_t)sizeof(t.first))
-                reply->result = PROBE_E_INTERNAL;
-        else if (is_too_long(&t, reply))
-                reply->result = PROBE_E_BUDGET;
-        else
+        t.budget_usec =
+                (req->budget_msec ? min_of(req->budget_msec, BUDGET_MAX_MSEC) : BUDGET_DEFAULT_MSEC) * USEC_PER_MSEC;
+        p = count(&t, 0, LOOK_INSIDE_USEC, &t.full, reply);
+        if (p == PROBE_OK)
+                p = count(&t, PYTHON_LISTS_ONLY, t.budget_usec, &t.first, reply);
+        if (p == PROBE_OK && is_too_long(&t, reply))
+                p = PROBE_E_BUDGET;
+        if (p == PROBE_OK)
                 session_run(&work, req, reply, &t);
+        else
+                reply->result = p;
 }

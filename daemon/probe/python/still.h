@@ -7,6 +7,9 @@
  * the GIL as all others do, sleeps, and calls PyGILState_Release(). One without: its only thread, which is asleep in a
  * system call, sleeps on for a moment. The sleep is bounded from its first instruction on, whoever dies; and is cut
  * short when the reader is done.
+ *
+ * Only the gc lists are walked meanwhile. str, bytes and bytearray, which take longer, are those of a census right
+ * before.
  */
 #pragma once
 
