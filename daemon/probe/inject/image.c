@@ -186,8 +186,13 @@ static ProbeResult read_static(Look *l) {
                 return refuse(l, PROBE_E_NO_LIBC, "a static program, stripped of its symbols");
         r = glibc_read(&src, &l->im, &glibc);
         if (r == 0) {
+                Image before;
+
                 l->im.allocators[l->im.n_allocators++] = glibc;
-                return allocators_add(&src, ALLOCATOR_STATIC_PROGRAM, true, &l->im) >= 0 ? PROBE_OK : PROBE_E_INTERNAL;
+                before = l->im;
+                if (allocators_add(&src, ALLOCATOR_STATIC_PROGRAM, true, &l->im) < 0)
+                        l->im = before; /* see find_beside() */
+                return PROBE_OK;
         }
         r = allocators_add(&src, ALLOCATOR_STATIC_PROGRAM, false, &l->im);
         if (r > 0 || l->im.n_allocators > 0)
@@ -238,23 +243,25 @@ static ProbeResult find_owner(Look *l, const Allocator *glibc) {
                       "malloc comes from %.120s, which shows no function that gives memory back", w.object.path);
 }
 
-/* Allocators that the program uses by another name than malloc: linked into it, or in a library under a prefix. */
-static ProbeResult find_beside(Look *l) {
+/* Allocators that the program uses by another name than malloc: linked into it, or in a library under a prefix. One
+ * that cannot be told from the rest, or that is behind more symbols than are read, is left alone: malloc's owner is
+ * purged all the same, which takes none of its locks. */
+static void find_beside(Look *l) {
         static const char *const names[] = {"je_mallctl", "_rjem_mallctl"};
+        Image before = l->im;
         Owner w;
         Object o;
 
         if (owner_program(l->maps, &l->loader, &w) == 0 && add_allocators(l, &w, true) < 0)
-                return refuse(l, PROBE_E_OTHER_MALLOC, "an allocator in %.120s is not told from the rest of it",
-                              w.object.path);
+                l->im = before;
         for (size_t i = 0; object_next(l->maps, &i, &o);)
                 for (size_t k = 0; k < ELEMENTSOF(names); k++) {
+                        before = l->im;
                         w = (Owner){.object = o};
                         if (dynsym_open(&l->mem, o.first->start, &w.d) == 0 && dynsym_address(&w.d, names[k]) &&
                             allocators_add(&(SymbolSource){&w.d, NULL}, ALLOCATOR_LIBRARY, true, &l->im) < 0)
-                                return PROBE_E_INTERNAL;
+                                l->im = before;
                 }
-        return PROBE_OK;
 }
 
 /* ---- together */
@@ -286,7 +293,9 @@ static ProbeResult read_dynamic(Look *l) {
         if (r < 0)
                 return failed(l, r, l->libc_object.path);
         p = find_owner(l, &glibc);
-        return p == PROBE_OK ? find_beside(l) : p;
+        if (p == PROBE_OK)
+                find_beside(l);
+        return p;
 }
 
 static ProbeResult refuse_foreign(Look *l) {
