@@ -14,8 +14,9 @@
 #include "util/clock.h"
 #include "util/rootfs.h"
 
-/* A blocked thread stops within a scheduling delay, which was seen to be above 500 ms for a nice one among many. Waiting
- * costs it nothing; let go before it stopped, it sees an EINTR that nobody repairs, if its call is of that class. */
+/* A blocked thread stops within a scheduling delay, which was seen to be above 500 ms for a nice one among many.
+ * Waiting costs it nothing; let go before it stopped, it sees an EINTR that nobody repairs, if its call is of that
+ * class. */
 #define STOP_TIMEOUT_USEC (3 * USEC_PER_SEC)
 #define RETRY_FIRST_NSEC  5000000L
 #define RETRY_LAST_NSEC   160000000L
