@@ -2,10 +2,11 @@
 """The objects of live Python programs, counted from outside: the same as they count themselves, and unseen by them."""
 import os
 import select
+import subprocess
 import sys
 
 import tap
-from lib import Skip
+from lib import Skip, need
 from probelib import PYTHON, Probe, Target, children
 from pythonlib import (ARENAS, BLOCKS, COMPLETE, LISTS_ONLY, SAMPLED, TASKS, THREADS, TORN, UNTRACKED, PythonTarget, ask,
                        census, interpreters, receive)
@@ -211,6 +212,16 @@ def test_no_python():
     with Probe(PROBE) as probe:
         result, _, _ = ask(probe, os.getpid(), ticks=1)
         assert result == 'gone', result
+
+
+def test_pypy():
+    """PyPy, which has no gc lists, is refused by its name"""
+    with subprocess.Popen([need('pypy3'), '-c', 'import os; os.write(1, b"up"); os.read(0, 1)'], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as p:
+        assert p.stdout.read(2) == b'up'
+        result, detail, _ = census(PROBE, p.pid)
+        p.stdin.close()
+    assert result == 'no_python' and 'PyPy' in detail, (result, detail)
 
 
 def high_water_kib(pid):
