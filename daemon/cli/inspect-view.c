@@ -153,7 +153,7 @@ static void draw_untracked(Screen *s, const PythonCensus *c) {
                 count_item(s, "bytes", &c->bytes);
                 count_item(s, "bytearray", &c->bytearrays);
                 if (c->flags & PYTHON_SAMPLED)
-                        screen_item(s, INDENT, STYLE_WARN, "estimated: each %lluth was looked at",
+                        screen_item(s, INDENT, STYLE_WARN, "estimated from 1 in %llu",
                                     (unsigned long long)c->sample_every);
                 else
                         screen_item(s, INDENT, STYLE_DIM, "found in tracked objects");
@@ -162,7 +162,7 @@ static void draw_untracked(Screen *s, const PythonCensus *c) {
 }
 
 static void draw_arenas(Screen *s, const PythonCensus *c) {
-        char n[NUMBER_MAX], x[FORMAT_MAX];
+        char n[NUMBER_MAX], m[NUMBER_MAX], x[FORMAT_MAX];
 
         label(s, "pymalloc");
         if (c->flags & PYTHON_HAVE_BLOCKS)
@@ -172,8 +172,8 @@ static void draw_arenas(Screen *s, const PythonCensus *c) {
         if (c->flags & PYTHON_HAVE_ARENAS) {
                 screen_item(s, INDENT, STYLE_PLAIN, "%s arenas of %s", group(n, c->arenas),
                             format_bytes(x, c->arenas_bytes));
-                screen_item(s, INDENT, STYLE_PLAIN, "pools %s used", group(n, c->pools_used));
-                screen_item(s, INDENT, STYLE_PLAIN, "%s free", group(n, c->pools_free));
+                screen_item(s, INDENT, STYLE_PLAIN, "pools %s used, %s free", group(n, c->pools_used),
+                            group(m, c->pools_free));
                 screen_item(s, INDENT, STYLE_PLAIN, "%s in free blocks", format_bytes(x, c->blocks_free_bytes));
         } else
                 screen_item(s, INDENT, STYLE_DIM, "arenas unknown");

@@ -101,7 +101,7 @@ def test_one_census():
     """one census: version, how it was read, and each figure, largest type first"""
     said = expect(inspect(play='plain'), 0, 'CPython 3.11.2', 'from outside, nothing stopped', 'complete', '832,658 (122 MB)',
                   'str 1,203,112 (98.4 MB)', 'bytearray 800 (52.4 MB)', '2,345,678 blocks', '1,280 arenas of 336 MB',
-                  '5 threads', '12 asyncio tasks', 'old 828,744', '; --top 40 shows more')
+                  'pools 80,690 used, 1,230 free', '5 threads', '12 asyncio tasks', 'old 828,744', '; --top 40 shows more')
     rows = [line.split()[-1] for line in said.splitlines() if '%' in line]
     assert len(rows) == 20 and rows[:3] == ['dict', 'tuple', 'list'], rows
     assert '\x1b' not in said
@@ -160,7 +160,7 @@ def test_trust():
     """a census that is torn, incomplete or sampled says so, and growth from it is doubted"""
     expect(inspect(play='torn'), 0, 'torn: its lists changed', 'what follows is no count')
     expect(inspect(play='partial'), 0, 'not complete')
-    expect(inspect(play='sampled'), 0, 'estimated: each 16th was looked at')
+    expect(inspect(play='sampled'), 0, 'estimated from 1 in 16')
     expect(inspect('--diff', '1ms', play='torn'), 0, 'what looks like growth may be none')
     c = document(play='torn')['census']
     assert c['torn'] and not c['complete'] and c['retries'] == 3, c
