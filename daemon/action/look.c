@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "action/look.h"
 
+#include <string.h>
+
 #include "util/cleanup.h"
 
 _Static_assert(DIAGNOSE_CLASSES == SIZE_CLASSES, "the same classes");
@@ -72,4 +74,13 @@ void look_make(const Survey *s, const Sample *sample, DiagnoseClass *classes, Di
                 classes[i] = (DiagnoseClass){s->heap.classes[i].n_used, s->heap.classes[i].used_bytes};
         l.classes = classes;
         *ret = l;
+}
+
+bool look_prediction(const Survey *s, uint64_t *ret_bytes) {
+        const uint32_t needed = SURVEY_HAVE_HEAP | SURVEY_HAVE_TRIM | SURVEY_HEAP_COMPLETE;
+
+        if ((s->flags & needed) != needed || strncmp(s->allocator, "glibc", 5) != 0 || strchr(s->allocator, '+'))
+                return false;
+        *ret_bytes = s->heap.trim_resident_bytes;
+        return true;
 }

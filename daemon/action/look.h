@@ -15,3 +15,7 @@
  * @classes: DIAGNOSE_CLASSES, filled and pointed at by @ret; NULL: without sizes
  */
 void look_make(const Survey *s, const Sample *sample, DiagnoseClass *classes, DiagnoseLook *ret);
+
+/* look_prediction() - what a reclaim would give back, from a survey taken right before it. Return: false: not known:
+ * malloc is not glibc's alone, or the heap did not hold still, or could not be read whole. */
+bool look_prediction(const Survey *s, uint64_t *ret_bytes);

@@ -10,17 +10,21 @@
 /* The probe keeps its own time (PROBE_ANSWER_SLACK_MSEC); this is what we allow it on top before we call it dead. */
 #define ANSWER_GRACE_USEC (5 * USEC_PER_SEC)
 
-void call_make(const CallArgs *args, ProbeRequest *request, Ask *a) {
-        ProbeClient *client = ask_start(a, args->probe);
+void call_with(const CallArgs *args, ProbeClient *client, ProbeRequest *request, Ask *a) {
         int fd = -1;
 
-        if (!client)
-                return;
         request->flags |= args->allow_seccomp ? PROBE_FLAG_ALLOW_SECCOMP : 0;
         request->find_timeout_msec = (uint32_t)(args->find_timeout_usec / USEC_PER_MSEC);
         request->finish_timeout_msec = (uint32_t)(args->timeout_usec / USEC_PER_MSEC);
         ask_probe(a, client, request, args->find_timeout_usec + args->timeout_usec + ANSWER_GRACE_USEC, &fd);
         fd_close(fd); /* none comes along */
+}
+
+void call_make(const CallArgs *args, ProbeRequest *request, Ask *a) {
+        ProbeClient *client = ask_start(a, args->probe);
+
+        if (client)
+                call_with(args, client, request, a);
         probe_client_free(client);
 }
 

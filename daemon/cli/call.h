@@ -66,6 +66,8 @@ typedef struct CallArgs {
 /* call_make() - of the process that was identified; times and flags are filled into @request. Afterwards @a has the
  * answer, or why there is none. */
 void call_make(const CallArgs *args, ProbeRequest *request, Ask *a);
+/* call_with() - the same, by a probe that runs already. */
+void call_with(const CallArgs *args, ProbeClient *client, ProbeRequest *request, Ask *a);
 
 /* call_json_begin() - result, reason, detail, pid, comm, allocator, call. */
 void call_json_begin(const Ask *a, Json *j);

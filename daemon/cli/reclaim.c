@@ -2,22 +2,45 @@
 #include "cli/call.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "action/jvm.h"
+#include "action/look.h"
+#include "probe/survey/reader.h"
 #include "util/clock.h"
 #include "util/format.h"
 
+#define SURVEY_LIMIT_MSEC 1000u
+#define SURVEY_GRACE_USEC (5 * USEC_PER_SEC)
+
 typedef struct ReclaimArgs {
         CallArgs call; /* first */
-        bool no_attach, decay;
+        bool no_attach, no_survey, decay;
 } ReclaimArgs;
 
 /* Everything that the output needs. */
 typedef struct Reclaim {
         Ask ask;
         char attach_refusal[JVM_WHY_MAX]; /* of a JVM: why not by its attach socket; "" otherwise */
+        bool predicted;                   /* predicted_bytes is what a look right before foretold */
+        uint64_t predicted_bytes;
 } Reclaim;
+
+/* What it will give back, by a look from outside. Whatever comes of it, the reclaim goes on. */
+static void predict(const ReclaimArgs *a, ProbeClient *client, Reclaim *r) {
+        ProbeRequest request = {.op = PROBE_OP_SURVEY, .budget_msec = SURVEY_LIMIT_MSEC};
+        _cleanup_free_ Survey *s = NULL;
+        _cleanup_fd_ int fd = -1;
+        Ask look = r->ask; /* its own answer; the descriptor stays the other's */
+        const char *why;
+
+        if (a->no_survey || a->decay) /* a decay gives back what jemalloc's clocks say */
+                return;
+        ask_probe(&look, client, &request, SURVEY_LIMIT_MSEC * USEC_PER_MSEC + SURVEY_GRACE_USEC, &fd);
+        if (strcmp(look.result, "ok") == 0 && survey_read(fd, &s, &why) == 0)
+                r->predicted = look_prediction(s, &r->predicted_bytes);
+}
 
 /* A JVM is asked to do it itself. Return: true: that was it; false: it is the probe's. */
 static bool call_jvm(const ReclaimArgs *a, Reclaim *r) {
@@ -55,7 +78,7 @@ static void print_json(const Reclaim *r) {
                 json_i64(&j, (int64_t)(t->rss_before_bytes - t->rss_after_bytes));
         else
                 json_nil(&j);
-        json_kv_u64_or_null(&j, "predicted_bytes", t->predicted, t->predicted_bytes);
+        json_kv_u64_or_null(&j, "predicted_bytes", r->predicted, r->predicted_bytes);
         call_json_end(&r->ask, &j);
         json_kv_string(&j, "attach_refusal", r->attach_refusal[0] ? r->attach_refusal : NULL);
         json_object_end(&j);
@@ -75,10 +98,20 @@ static void print_done(const Reclaim *r, const Term *t) {
                        m->rss_before_bytes ? 100.0 * (double)released / (double)m->rss_before_bytes : 0);
         else
                 printf("released   nothing: it grew by %s meanwhile", format_bytes(gain, (uint64_t)-released));
-        if (m->predicted)
-                printf(", predicted %s", format_bytes(x, m->predicted_bytes));
+        if (r->predicted)
+                printf(", predicted %s", format_bytes(x, r->predicted_bytes));
         putchar('\n');
         call_print_cost(&r->ask);
+}
+
+static void make(const ReclaimArgs *a, ProbeRequest *request, Reclaim *r) {
+        ProbeClient *client = ask_start(&r->ask, a->call.probe);
+
+        if (client)
+                predict(a, client, r);
+        if ((a->decay || !call_jvm(a, r)) && client) /* a JVM needs no probe */
+                call_with(&a->call, client, request, &r->ask);
+        probe_client_free(client);
 }
 
 static void print_human(const Reclaim *r) {
@@ -109,8 +142,8 @@ static int reclaim_main(const Command *self, int argc, char **argv) {
         if (args_pid(self, words.word[0], &pid) < 0)
                 return CLI_USAGE;
         request.flags = a.decay ? PROBE_FLAG_DECAY : 0;
-        if (ask_identify(&r.ask, pid) && (a.decay || !call_jvm(&a, &r)))
-                call_make(&a.call, &request, &r.ask);
+        if (ask_identify(&r.ask, pid))
+                make(&a, &request, &r);
         if (a.call.json)
                 print_json(&r);
         else
@@ -127,6 +160,8 @@ static const ArgOption options[] = {
         {"no-attach", 0, ARG_FLAG, NULL, offsetof(ReclaimArgs, no_attach), 0, 0,
          "Do not ask a JVM through its attach socket; make the call in it like in any other process. (Asked, it has "
          "--find-timeout to begin to listen.)"},
+        {"no-survey", 0, ARG_FLAG, NULL, offsetof(ReclaimArgs, no_survey), 0, 0,
+         "Do not look beforehand what it will give back: the prediction is left out."},
         ARG_END,
 };
 
@@ -144,6 +179,8 @@ const Command command_reclaim = {
                 "A HotSpot JVM is asked to do it itself, by its attach socket, and nothing of it is held; while it "
                 "trims, its garbage collections wait. Where it cannot be asked, and with --no-attach, the call is made "
                 "in it.\n"
+                "Before, the heap of a glibc is read from outside, for a second at the most, and what a trim will give "
+                "back is foretold; null in JSON where that is not known.\n"
                 "Needs the rights to ptrace: the same user (subject to Yama), or CAP_SYS_PTRACE on plateau-probe. "
                 "Declines with its reason where it cannot be safe. It needs no daemon.",
         .exits = "0\tdone; look at the figures for what it gave\n" CALL_EXITS,

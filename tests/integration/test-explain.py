@@ -109,6 +109,29 @@ def test_prediction():
             assert abs(foretold - fell) <= max(0.01 * fell, 65536), (args, foretold, fell)
 
 
+def reclaim(pid, *args):
+    done = subprocess.run([PLATEAU, 'reclaim', '--json', '--probe', PROBE, '--find-timeout', '20s', *args, str(pid)],
+                          capture_output=True, text=True, timeout=DEADLINE_S * 2, check=False)
+    assert done.returncode == 0, (done.returncode, done.stdout, done.stderr)
+    return json.loads(done.stdout)
+
+
+def test_reclaim_predicted():
+    """reclaim tells beforehand what it gives back, within 5 %; null where told not to look"""
+    for args in (('fragment', 'size_mib=64'), ('fragment-threads', 'size_mib=64', 'threads=4')):
+        with Target(MKLEAK, *args) as t:
+            r = reclaim(t.pid)
+            assert abs(r['predicted_bytes'] - r['released_bytes']) <= 0.05 * r['released_bytes'], r
+            assert r['released_bytes'] > 20 * MIB, r
+            r = reclaim(t.pid)
+            assert r['predicted_bytes'] < MIB, r
+            assert reclaim(t.pid, '--no-survey')['predicted_bytes'] is None
+    with Target(MKLEAK, 'fragment', 'size_mib=64') as t:
+        done = subprocess.run([PLATEAU, 'reclaim', '--probe', PROBE, '--find-timeout', '20s', str(t.pid)],
+                              capture_output=True, text=True, timeout=DEADLINE_S * 2, check=False)
+        assert ', predicted ' in done.stdout, done.stdout
+
+
 def test_untouched():
     """nobody is stopped: no thread of the target has run meanwhile"""
     for args in (('fragment', 'size_mib=32'), ('epoll-eintr', 'threads=8', 'wait=epoll')):
@@ -201,5 +224,5 @@ def test_causes():
 
 
 if __name__ == '__main__':
-    run_tests([test_exact, test_breakdown_adds_up, test_prediction, test_untouched, test_while_it_changes,
+    run_tests([test_exact, test_breakdown_adds_up, test_prediction, test_reclaim_predicted, test_untouched, test_while_it_changes,
                test_other_allocator, test_refusals, test_budget, test_causes])
