@@ -266,11 +266,15 @@ static void check_actions(Watch *w, uint64_t now_usec) {
         }
 }
 
+static bool ended_well(const Outcome *o) {
+        return o->result == OUTCOME_OK || o->result == OUTCOME_PARTIAL || o->result == OUTCOME_SKIPPED;
+}
+
 static void log_outcome(const Watch *w, const Outcome *o) {
         char before[FORMAT_MAX], after[FORMAT_MAX], event[32];
 
         snprintf(event, sizeof(event), "%s.done", rung_name(o->rung));
-        log_event(o->result == OUTCOME_OK || o->result == OUTCOME_PARTIAL ? LOG_NOTICE : LOG_WARNING, event,
+        log_event(ended_well(o) ? LOG_NOTICE : LOG_WARNING, event,
                   LOG_FIELDS(LF_S("target", NAME(w)), LF_S("result", outcome_name(o->result)),
                              LF_S("method", o->method), LF_U("before_bytes", o->before_bytes),
                              LF_U("after_bytes", o->after_bytes), LF_U("released_bytes", o->released_bytes),
@@ -551,7 +555,7 @@ static const char *verdict_of(const Watch *w) {
         const Outcome *o = &w->outcome[RUNG_RECLAIM];
 
         if (!w->outcome_known[RUNG_RECLAIM] || w->outcome_generation != w->generation ||
-            (o->result != OUTCOME_OK && o->result != OUTCOME_PARTIAL))
+            !ended_well(o))
                 return "unknown";
         return policy_is_fruitless(&w->policy.options, o) ? "live growth or pinned fragmentation" : "trimmable";
 }

@@ -21,6 +21,9 @@ typedef enum RotateMethod { ROTATE_NONE, ROTATE_SIGNAL, ROTATE_HOOK, ROTATE_UNIT
 typedef struct ActionOptions {
         uint64_t reclaim_find_timeout_usec;   /* to find a safe thread; default 2 s */
         uint64_t reclaim_finish_timeout_usec; /* for malloc_trim itself; default 10 s */
+        uint64_t reclaim_survey_usec;         /* to look beforehand what it would give back; default 1 s; 0 = do not */
+        uint64_t reclaim_min_gain_bytes;      /* where that is known to be less: do not; default 8 MiB */
+        double reclaim_min_gain_ratio;        /* or a smaller share of RSS; default 0.01 */
         bool allow_seccomp;                   /* reclaim although a seccomp filter is on whose verdict is not known */
         bool reclaim_attach;                  /* a JVM is asked through its attach socket first; default true */
         RotateMethod rotate_method;

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "action/run.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 
 #include "action/jvm-event.h"
+#include "action/look.h"
+#include "probe/survey/reader.h"
 #include "util/clock.h"
 #include "util/format.h"
 
@@ -17,6 +20,10 @@ typedef struct ReclaimRun {
         ActionRun run; /* first */
         ProbeClient *probe;
         ProbeRequest request;
+        bool attach;                  /* ask a JVM itself */
+        uint64_t survey_usec;         /* 0 = do not look beforehand */
+        uint64_t min_gain_bytes;
+        double min_gain_ratio;
         sd_event_source *retry, *deadline;
         JvmEvent *jvm;               /* a JVM is being asked; the probe is not yet */
         int place[_PROBE_PLACE_MAX]; /* what the probe opened for that. Owner: the run */
@@ -83,8 +90,8 @@ static void describe_trim(ReclaimRun *r, const ProbeTrim *t) {
                    o->released_bytes > 0 ? format_bytes(released, o->released_bytes) : "nothing",
                    format_bytes(before, t->rss_before_bytes), run_span(took, t->call.duration_usec),
                    by_itself ? "asked by its attach socket" : "thread held ",
-                   by_itself ? "" : run_span(held, t->call.stop_usec), t->predicted ? ", predicted " : "",
-                   t->predicted ? format_bytes(predicted, t->predicted_bytes) : "",
+                   by_itself ? "" : run_span(held, t->call.stop_usec), o->predicted ? ", predicted " : "",
+                   o->predicted ? format_bytes(predicted, o->predicted_bytes) : "",
                    attach_note(r, note, sizeof(note)));
 }
 
@@ -96,6 +103,10 @@ static void take_trim(ReclaimRun *r, const ProbeTrim *t) {
         if (t->rss_after_bytes > 0 && t->rss_before_bytes > t->rss_after_bytes) /* 0: not measured */
                 o->released_bytes = t->rss_before_bytes - t->rss_after_bytes;
         o->duration_usec = t->call.duration_usec;
+        if (t->predicted && !o->predicted) {
+                o->predicted = true;
+                o->predicted_bytes = t->predicted_bytes;
+        }
         describe_trim(r, t);
 }
 
@@ -127,6 +138,11 @@ static void on_reply(void *userdata, const ProbeReply *reply, int fd, int error)
         run_end(&r->run, result);
 }
 
+static void end_unasked(ReclaimRun *r, int error) {
+        run_detail(&r->run, "plateau-probe cannot be asked: %s", strerror(-error));
+        run_end(&r->run, OUTCOME_ERROR);
+}
+
 /* Return: 0: asked; -EBUSY; other negative errno. */
 static int ask_trim(ReclaimRun *r) {
         return probe_client_send(r->probe, &r->request, on_reply, r);
@@ -143,10 +159,8 @@ static int on_retry(sd_event_source *source, uint64_t usec _unused_, void *userd
                 }
                 run_detail(&r->run, "plateau-probe is busy with an earlier request");
                 run_end(&r->run, OUTCOME_REFUSED);
-        } else if (error < 0) {
-                run_detail(&r->run, "plateau-probe cannot be asked: %s", strerror(-error));
-                run_end(&r->run, OUTCOME_ERROR);
-        }
+        } else if (error < 0)
+                end_unasked(r, error);
         return 0;
 }
 
@@ -207,17 +221,14 @@ static uint32_t to_msec(uint64_t usec) {
 static int begin_probe(ReclaimRun *r) {
         uint64_t limit = (r->request.find_timeout_msec + (uint64_t)r->request.finish_timeout_msec) * USEC_PER_MSEC;
         int error = run_timer(&r->run, &r->deadline, limit + ANSWER_SLACK_USEC, on_deadline);
-
         return error < 0 ? error : ask_when_free(r, ask_trim);
 }
 
 static void go_on_with_probe(ReclaimRun *r) {
         int error = begin_probe(r);
 
-        if (error < 0) {
-                run_detail(&r->run, "plateau-probe cannot be asked: %s", strerror(-error));
-                run_end(&r->run, OUTCOME_ERROR);
-        }
+        if (error < 0)
+                end_unasked(r, error);
 }
 
 static int begin_jvm(ReclaimRun *r);
@@ -277,11 +288,68 @@ static int begin_jvm(ReclaimRun *r) {
         return jvm_event_new(r->run.event, &q, on_jvm, r, &r->jvm);
 }
 
+static int begin_call(ReclaimRun *r) {
+        r->deadline = sd_event_source_disable_unref(r->deadline); /* the survey's */
+        return r->attach && begin_jvm(r) >= 0 ? 0 : begin_probe(r);
+}
+
+/* What a look found. Return: true: a trim is worth it, or that is not known. */
+static bool is_worth_it(ReclaimRun *r, const Survey *s) {
+        Outcome *o = &r->run.outcome;
+        uint64_t least = max_of(r->min_gain_bytes, (uint64_t)(r->min_gain_ratio * (double)s->rss_bytes));
+        char gain[FORMAT_MAX], all[FORMAT_MAX];
+
+        o->predicted = look_prediction(s, &o->predicted_bytes);
+        if (!o->predicted || o->predicted_bytes >= least)
+                return true;
+        run_detail(&r->run, "a trim would give back %s of %s that is free%s", format_bytes(gain, o->predicted_bytes),
+                   format_bytes(all, s->free_bytes),
+                   s->heap.pinned_bytes >= least && s->heap.pinned_bytes > s->free_bytes / 2 ? ": pinned" : "");
+        return false;
+}
+
+/* A look that came to nothing is no reason to leave it: the trim is as safe without. */
+static void on_survey(void *userdata, const ProbeReply *reply, int fd, int error) {
+        _cleanup_free_ Survey *s = NULL;
+        _cleanup_fd_ int table = fd;
+        ReclaimRun *r = userdata;
+        const char *why;
+
+        if (!reply) {
+                on_reply(r, NULL, -1, error);
+                return;
+        }
+        if (reply->result == PROBE_OK && table >= 0 && survey_read(table, &s, &why) == 0 && !is_worth_it(r, s)) {
+                run_end(&r->run, OUTCOME_SKIPPED);
+                return;
+        }
+        error = begin_call(r);
+        if (error < 0)
+                end_unasked(r, error);
+}
+
+static int ask_survey(ReclaimRun *r) {
+        const ProbeRequest q = {
+                .op = PROBE_OP_SURVEY,
+                .pid = r->request.pid,
+                .start_ticks = r->request.start_ticks,
+                .budget_msec = to_msec(r->survey_usec),
+        };
+
+        return probe_client_send(r->probe, &q, on_survey, r);
+}
+
+static int begin_survey(ReclaimRun *r) {
+        int error = run_timer(&r->run, &r->deadline, r->survey_usec + ANSWER_SLACK_USEC, on_deadline);
+
+        return error < 0 ? error : ask_when_free(r, ask_survey);
+}
+
 static int start(const ActionContext *c, const Decision *d _unused_, ActionDoneFn done, void *userdata,
                  ActionRun **ret) {
         const ActionOptions *o = c->options;
         ReclaimRun *r;
-        int error = 0;
+        int error;
 
         if (!c->probe)
                 return -EOPNOTSUPP;
@@ -302,8 +370,11 @@ static int start(const ActionContext *c, const Decision *d _unused_, ActionDoneF
                 .finish_timeout_msec = to_msec(o->reclaim_finish_timeout_usec),
                 .flags = o->allow_seccomp ? PROBE_FLAG_ALLOW_SECCOMP : 0,
         };
-        if (!o->reclaim_attach || begin_jvm(r) < 0)
-                error = begin_probe(r);
+        r->attach = o->reclaim_attach;
+        r->survey_usec = o->reclaim_survey_usec;
+        r->min_gain_bytes = o->reclaim_min_gain_bytes;
+        r->min_gain_ratio = o->reclaim_min_gain_ratio;
+        error = r->survey_usec > 0 ? begin_survey(r) : begin_call(r);
         if (error < 0) {
                 run_free(&r->run);
                 return error;

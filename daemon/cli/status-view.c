@@ -313,7 +313,9 @@ static void draw_ladder(Screen *s, const json_t *t) {
 static Style result_style(const char *result) {
         if (strcmp(result, "ok") == 0)
                 return STYLE_GOOD;
-        return strcmp(result, "partial") == 0 || strcmp(result, "refused") == 0 ? STYLE_WARN : STYLE_BAD;
+        return strcmp(result, "partial") == 0 || strcmp(result, "refused") == 0 || strcmp(result, "skipped") == 0
+                       ? STYLE_WARN
+                       : STYLE_BAD;
 }
 
 static void draw_action_figures(Screen *s, const json_t *a) {

@@ -63,6 +63,7 @@ typedef enum OutcomeResult {
         OUTCOME_TIMEOUT,
         OUTCOME_CANCELLED,
         OUTCOME_ERROR,
+        OUTCOME_SKIPPED,  /* looked at, and not worth it: nothing was touched */
         _OUTCOME_MAX,
 } OutcomeResult;
 
@@ -73,6 +74,8 @@ typedef struct Outcome {
         uint64_t duration_usec;
         uint64_t before_bytes, after_bytes; /* RSS around a reclaim; 0 when not measured */
         uint64_t released_bytes;
+        bool predicted;                /* predicted_bytes is known: what a look beforehand foretold */
+        uint64_t predicted_bytes;
         uint64_t stop_usec;            /* how long a thread of the target was held */
         char method[32];               /* "malloc_trim", "signal", "hook", "unit" */
         char detail[160];              /* one sentence */

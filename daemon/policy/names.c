@@ -65,6 +65,7 @@ const char *outcome_name(OutcomeResult r) {
                 [OUTCOME_TIMEOUT] = "timeout",
                 [OUTCOME_CANCELLED] = "cancelled",
                 [OUTCOME_ERROR] = "error",
+                [OUTCOME_SKIPPED] = "skipped",
         };
         return name_at(names, ELEMENTSOF(names), r);
 }

@@ -43,6 +43,10 @@ static void reclaim_ended(Policy *p, const Outcome *o) {
         bool touched = o->result != OUTCOME_REFUSED && o->result != OUTCOME_CANCELLED;
         bool good = (o->result == OUTCOME_OK || o->result == OUTCOME_PARTIAL) && !policy_is_fruitless(&p->options, o);
 
+        if (o->result == OUTCOME_SKIPPED) { /* nothing to settle, and no strike: what is free may be another tomorrow */
+                p->reclaim_poor = true;
+                return;
+        }
         p->reclaim_done = true;
         p->reclaim_done_usec = o->time_usec;
         p->reclaim_poor = !good;

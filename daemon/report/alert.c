@@ -199,7 +199,8 @@ bool alert_write_decision(AlertBook *book, const TargetView *t, const Decision *
 void alert_write_outcome(AlertBook *book, const TargetView *t, const Outcome *outcome, const Decision *d,
                          const ReportOptions *o, uint64_t now_real_usec, Buf *b, NoteHead *ret) {
         const char *name = outcome->rung == RUNG_ROTATE ? "PlateauRotate" : "PlateauReclaim";
-        bool worked = outcome->result == OUTCOME_OK || outcome->result == OUTCOME_PARTIAL;
+        bool worked = outcome->result == OUTCOME_OK || outcome->result == OUTCOME_PARTIAL ||
+                      outcome->result == OUTCOME_SKIPPED;
         char fp[17], id[40], summary[SUMMARY_MAX];
         Json j = JSON_INIT(b);
 

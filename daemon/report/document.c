@@ -85,6 +85,7 @@ void document_outcome(Json *j, const Outcome *o, uint64_t real_usec) {
         json_kv_u64_or_null(j, "before_bytes", measured, o->before_bytes);
         json_kv_u64_or_null(j, "after_bytes", measured, o->after_bytes);
         json_kv_u64_or_null(j, "released_bytes", measured, o->released_bytes);
+        json_kv_u64_or_null(j, "predicted_bytes", o->predicted, o->predicted_bytes);
         json_kv_string(j, "detail", o->detail[0] ? o->detail : NULL);
 }
 

@@ -26,6 +26,11 @@ def one_target(pid, extra=''):
     return f'targets: [{{name: t, match: {{pid: {pid}}}{extra}}}]\n'
 
 
+def rss_of(pid):
+    with open(f'/proc/{pid}/statm', encoding='ascii') as f:
+        return int(f.read().split()[1]) * os.sysconf('SC_PAGESIZE')
+
+
 def test_watches():
     """samples a real process: RSS as the kernel says, PSS by the probe, metrics, health, status"""
     with Target(MKLEAK, 'steady', 'size_mib=64') as t, daemon(one_target(t.pid, ', limit: 1GiB') + FAST + QUIET) as d:
@@ -107,9 +112,31 @@ def test_reclaim():
             assert done['before_bytes'] - done['after_bytes'] > 80 * MIB, done
             m = d.metrics()
             assert sum(m['plateau_reclaimed_bytes_total'].values()) > 80 * MIB
+            last = d.target()['last_actions']['reclaim']
+            assert abs(last['predicted_bytes'] - last['released_bytes']) <= 0.05 * last['released_bytes'], last
         assert t.ask('w')['ok'] == '1'
         status = t.ask('?')
         assert status['ok'] == '1' and status['eintr'] == '0', status
+
+
+def test_pinned_is_not_trimmed():
+    """free memory that a trim would not give back: nothing is called, the outcome says why, rotation comes at once"""
+    with Target(MKLEAK, 'fragment', 'size_mib=64', 'hole_bytes=1000') as t:
+        config = (one_target(t.pid, f', limit: {rss_of(t.pid) * 2}B') + FAST +
+                  'policy: {startup_grace: 0, alert: {enabled: false}, '
+                  'reclaim: {used_ratio: 30%, time_to_limit: none, for: 0, cooldown: 1h, settle: 1h}, '
+                  'rotate: {used_ratio: 35%, time_to_limit: none, for: 0, method: signal, wait: 20s}}\n')
+        with daemon(config) as d:
+            done = d.event('reclaim.done')
+            assert done['result'] == 'skipped' and done['stop_usec'] == 0 and done['released_bytes'] == 0, done
+            assert done['detail'].startswith('a trim would give back ') and done['detail'].endswith('is free: pinned'), done
+            d.event('rotate.act', reason='used_ratio')
+            done = d.event('rotate.done')
+            assert done['result'] == 'ok', done
+            assert t.process.wait(DEADLINE_S) == -signal.SIGTERM
+            t.process.returncode = 0
+            last = d.target()['last_actions']['reclaim']
+            assert last['predicted_bytes'] < MIB and last['released_bytes'] is None, last
 
 
 def test_rotate_by_signal():

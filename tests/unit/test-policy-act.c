@@ -67,6 +67,7 @@ static void test_reclaim_strikes(void **state _unused_) {
                 {"error", OUTCOME_ERROR, 0, 0, true},
                 {"refused", OUTCOME_REFUSED, 0, 0, false},
                 {"cancelled", OUTCOME_CANCELLED, 0, 0, false},
+                {"skipped", OUTCOME_SKIPPED, 0, 0, false},
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -132,7 +133,7 @@ static void test_rotate_skips(void **state _unused_) {
 
 /* Rotate at 93 %, held long enough; what has become of reclaim decides. */
 static void test_rotate_lets_reclaim_go_first(void **state _unused_) {
-        enum { NEVER, GOOD, POOR, REFUSED, STRIKES };
+        enum { NEVER, GOOD, POOR, REFUSED, SKIPPED, STRIKES };
         static const struct {
                 const char *name;
                 int reclaim;       /* what it did ... */
@@ -157,6 +158,8 @@ static void test_rotate_lets_reclaim_go_first(void **state _unused_) {
                 {"good, its turn again", GOOD, 11 * MINUTE, .continuous = true, .verb = VERB_SKIP,
                  .want = REASON_EARLIER_RUNG},
                 {"refused", REFUSED, 20 * SECOND, .verb = VERB_ACT, .want = REASON_USED_RATIO},
+                {"skipped: nothing to settle", SKIPPED, 4 * SECOND, .continuous = true, .verb = VERB_ACT,
+                 .want = REASON_USED_RATIO},
                 {"fruitless", STRIKES, 20 * MINUTE, .verb = VERB_ACT, .want = REASON_USED_RATIO},
         };
 
@@ -178,7 +181,9 @@ static void test_rotate_lets_reclaim_go_first(void **state _unused_) {
                                        &(Outcome){.rung = RUNG_RECLAIM,
                                                   .time_usec = done,
                                                   .before_bytes = 930 * MIB,
-                                                  .result = cases[i].reclaim == REFUSED ? OUTCOME_REFUSED : OUTCOME_OK,
+                                                  .result = cases[i].reclaim == REFUSED   ? OUTCOME_REFUSED
+                                                            : cases[i].reclaim == SKIPPED ? OUTCOME_SKIPPED
+                                                                                          : OUTCOME_OK,
                                                   .released_bytes = cases[i].reclaim == GOOD ? 100 * MIB : 0});
                 policy.fruitless = cases[i].reclaim == STRIKES ? 2 : policy.fruitless;
                 if (cases[i].reclaim != NEVER)

@@ -3,9 +3,11 @@
  * Reclaim against a probe that is played by this very program: started through a symbolic link, it speaks probe/proto.h
  * over descriptor 3 and misbehaves as the link's name says. Where it "waits", it waits for SIGUSR1 of the test.
  */
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "probe/survey/survey.h"
 #include "unit/act.h"
 
 static char dir[] = "/tmp/plateau-reclaim-XXXXXX";
@@ -34,6 +36,58 @@ static void answer(const ProbeRequest *q, uint32_t seq, ProbeResult result, cons
                 _exit(3);
 }
 
+/* A heap of 305 MB free in 400 MB; what a trim would give back is the name's second half, in MB. */
+static Survey survey_of(const char *name) {
+        const char *gain = strrchr(name, '-');
+        Survey s = {
+                .magic = SURVEY_MAGIC,
+                .size = sizeof(s),
+                .flags = SURVEY_HAVE_PARTS | SURVEY_HAVE_HEAP | SURVEY_HEAP_COMPLETE | SURVEY_HAVE_TRIM,
+                .n_parts = 1,
+                .allocator = "glibc 2.36",
+                .rss_bytes = 646000000,
+                .free_bytes = 305000000,
+                .heap.trim_resident_bytes = strtoull(gain + 1, NULL, 10) * 1000000,
+                .parts[0] = {.rss_bytes = 646000000, .kind = PART_MAIN_HEAP, .name = "main heap"},
+        };
+
+        s.heap.pinned_bytes = s.free_bytes - s.heap.trim_resident_bytes;
+        if (strstr(name, "torn"))
+                s.flags &= ~SURVEY_HEAP_COMPLETE;
+        if (strstr(name, "jemalloc"))
+                snprintf(s.allocator, sizeof(s.allocator), "jemalloc 5.3.0");
+        if (strstr(name, "both"))
+                snprintf(s.allocator, sizeof(s.allocator), "glibc 2.36 + jemalloc");
+        if (strstr(name, "lie"))
+                s.n_parts = SURVEY_PARTS_MAX + 1;
+        return s;
+}
+
+static void answer_survey(const char *name, const ProbeRequest *q) {
+        ProbeReply r = {.magic = PROBE_MAGIC, .version = PROBE_PROTO_VERSION, .op = q->op, .seq = q->seq};
+        int fd = memfd_create("survey", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        union {
+                struct cmsghdr align;
+                char buf[CMSG_SPACE(sizeof(int))];
+        } control = {0};
+        struct iovec iov = {&r, sizeof(r)};
+        struct msghdr mh = {
+                .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buf, .msg_controllen = sizeof(control.buf)};
+        struct cmsghdr *cm = CMSG_FIRSTHDR(&mh);
+        Survey s = survey_of(name);
+
+        if (write(fd, &s, sizeof(s)) != (ssize_t)sizeof(s) ||
+            fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+                _exit(3);
+        cm->cmsg_level = SOL_SOCKET;
+        cm->cmsg_type = SCM_RIGHTS;
+        cm->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(cm), &fd, sizeof(int));
+        if (sendmsg(PROBE_FD, &mh, MSG_NOSIGNAL) < 0)
+                _exit(3);
+        close(fd);
+}
+
 static void wait_for_usr1(void) {
         sigset_t set;
         int sig;
@@ -46,7 +100,9 @@ static void wait_for_usr1(void) {
 static void answer_as(const char *name, const ProbeRequest *q) {
         char echo[PROBE_DETAIL_MAX];
 
-        if (strncmp(name, "result-", 7) == 0)
+        if (strncmp(name, "survey-", 7) == 0 && q->op == PROBE_OP_SURVEY)
+                answer_survey(name, q);
+        else if (strncmp(name, "result-", 7) == 0)
                 answer(q, q->seq, (ProbeResult)atoi(name + 7), "", sizeof(ProbeReply));
         else if (strcmp(name, "detail") == 0)
                 answer(q, q->seq, PROBE_E_ACCESS, "Yama says \n no", sizeof(ProbeReply));
@@ -158,6 +214,76 @@ static void test_answers(void **state _unused_) {
         }
 }
 
+static bool probe_is_idle(Rig *r) {
+        return !probe_client_busy(r->context.probe);
+}
+
+/* A look beforehand: what is known not to be worth it is left, and anything else is done. */
+static void test_predicted(void **state _unused_) {
+        static const struct {
+                const char *name;
+                OutcomeResult result;
+                bool predicted;
+                const char *detail;
+        } cases[] = {
+                {"survey-138", OUTCOME_OK, true, "thread held 38 us, predicted 138 MB"},
+                {"survey-9", OUTCOME_OK, true, "predicted 9.00 MB"},
+                {"survey-6", OUTCOME_SKIPPED, true, "a trim would give back 6.00 MB of 305 MB that is free: pinned"},
+                {"survey-0", OUTCOME_SKIPPED, true, "a trim would give back 0 B of 305 MB that is free: pinned"},
+                {"survey-torn-6", OUTCOME_OK, false, "thread held 38 us"},
+                {"survey-jemalloc-0", OUTCOME_OK, false, "thread held 38 us"},
+                {"survey-both-0", OUTCOME_OK, false, "thread held 38 us"},
+                {"survey-lie-0", OUTCOME_OK, false, "thread held 38 us"},
+                {"die", OUTCOME_ERROR, false, "plateau-probe failed in mid-request (Broken pipe)"},
+                {"result-2", OUTCOME_REFUSED, false, "not allowed to trace"},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                Rig r;
+
+                probe_rig_init(&r, cases[i].name);
+                r.options.reclaim_survey_usec = USEC_PER_SEC;
+                r.options.reclaim_min_gain_bytes = 8000000;
+                r.options.reclaim_min_gain_ratio = 0.01;
+                rig_finish(&r, &action_reclaim);
+                assert_outcome(&r, cases[i].result, "malloc_trim", cases[i].detail);
+                assert_int_equal(r.outcome.predicted, cases[i].predicted);
+                if (cases[i].result == OUTCOME_OK)
+                        assert_int_equal(r.outcome.released_bytes, 135000000);
+                if (cases[i].result == OUTCOME_SKIPPED) {
+                        assert_int_equal(r.outcome.stop_usec, 0);
+                        assert_int_equal(r.outcome.before_bytes, 0);
+                }
+                probe_rig_done(&r, cases[i].name);
+        }
+}
+
+/* The share of RSS counts too, where it is more; and a look that is waited for can be given up, or time out. */
+static void test_predicted_share(void **state _unused_) {
+        Rig r;
+
+        probe_rig_init(&r, "survey-138");
+        r.options.reclaim_survey_usec = USEC_PER_SEC;
+        r.options.reclaim_min_gain_ratio = 0.25;
+        rig_finish(&r, &action_reclaim);
+        assert_outcome(&r, OUTCOME_SKIPPED, "malloc_trim", "a trim would give back 138 MB of 305 MB");
+        r.n_done = 0;
+        r.options.reclaim_min_gain_ratio = 0.2;
+        r.options.reclaim_attach = true; /* it is no JVM */
+        rig_finish(&r, &action_reclaim);
+        assert_outcome(&r, OUTCOME_OK, "malloc_trim", "predicted 138 MB");
+        probe_rig_done(&r, "survey-138");
+
+        probe_rig_init(&r, "late");
+        r.options.reclaim_survey_usec = USEC_PER_SEC;
+        assert_int_equal(rig_start(&r, &action_reclaim), 0);
+        action_reclaim.cancel(r.run);
+        assert_outcome(&r, OUTCOME_CANCELLED, "malloc_trim", "given up after ");
+        kill(probe_client_pid(r.context.probe), SIGUSR1);
+        rig_until(&r, probe_is_idle);
+        probe_rig_done(&r, "late");
+}
+
 /* Asked whether it is a JVM first: it is none, and that is no word worth. */
 static void test_no_jvm(void **state _unused_) {
         Rig r;
@@ -215,10 +341,6 @@ static void test_what_is_asked(void **state _unused_) {
         rig_finish(&r, &action_reclaim);
         assert_outcome(&r, OUTCOME_ERROR, "malloc_trim", expected);
         probe_rig_done(&r, "echo");
-}
-
-static bool probe_is_idle(Rig *r) {
-        return !probe_client_busy(r->context.probe);
 }
 
 /* One waits too long, one answers something else: both reach the deadline, 5 s and 100 ms, and on one loop. */
@@ -365,6 +487,8 @@ static void test_not_even_asked(void **state _unused_) {
 int main(int argc _unused_, char *argv[]) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_answers),
+                cmocka_unit_test(test_predicted),
+                cmocka_unit_test(test_predicted_share),
                 cmocka_unit_test(test_no_jvm),
                 cmocka_unit_test(test_every_refusal),
                 cmocka_unit_test(test_what_is_asked),
