@@ -377,12 +377,14 @@ static int child_send(Seat *s, uint32_t seq) {
 
 /* It ends with the low byte of the next message. */
 static pid_t child_start(const Seat *s) {
-        pid_t pid = fork();
+        pid_t parent = getpid(), pid = fork();
 
         if (pid == 0) {
                 uint32_t seq = 0;
 
                 prctl(PR_SET_PDEATHSIG, SIGKILL);
+                if (getppid() != parent) /* it died before that was set */
+                        _exit(255);
                 _exit(read(s->fd, &seq, sizeof(seq)) == (ssize_t)sizeof(seq) ? (int)(seq & 0xff) : 255);
         }
         return pid;
