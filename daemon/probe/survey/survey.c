@@ -207,7 +207,7 @@ static PartKind name_allocator(Job *j) {
         if (p != PROBE_OK || image.n_allocators == 0)
                 return PART_ANONYMOUS;
         /* the second one's whole name may not fit: that there is one is what counts */
-        snprintf(j->out->allocator, sizeof(j->out->allocator), "%.20s%s%s", image.allocators[0].name,
+        snprintf(j->out->allocator, sizeof(j->out->allocator), "%.14s%s%.14s", image.allocators[0].name,
                  image.n_allocators > 1 ? " + " : "", image.n_allocators > 1 ? image.allocators[1].name : "");
         return image.allocators[0].kind == ALLOCATOR_GLIBC ? PART_ANONYMOUS : PART_ALLOCATOR;
 }
