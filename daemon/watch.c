@@ -2,19 +2,21 @@
 #include "watch.h"
 
 #include <fcntl.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "actions.h"
-#include "util/format.h"
+#include "looks.h"
+#include "watch-log.h"
 
 #define SMAPS_INTERVAL_MIN_USEC (10 * USEC_PER_SEC)  /* however cheap it is */
 #define SMAPS_RETRY_USEC (60 * USEC_PER_SEC)         /* after a refusal */
 #define SMAPS_COST_PER_GIB_USEC 2500                 /* before it was measured here: 2.3 ms at 1 GiB, 9.7 ms at 4 GiB */
 #define CHECK_INTERVAL_USEC (30 * USEC_PER_SEC)      /* between two looks whether an action could work */
 #define CGROUP_DIR_RETRY_USEC (60 * USEC_PER_SEC)
+#define SURVEY_BUDGET_MSEC_MAX 1000u                 /* of one: a larger heap is told to be read in part */
+#define LIMIT_NEAR_USEC (2 * USEC_PER_HOUR)
 
 struct Watch {
         WatchHost *host;
@@ -35,6 +37,7 @@ struct Watch {
         uint64_t smaps_rss_bytes; /* RSS when its cost was measured */
         bool smaps_pending, cgroup_pending;
         uint64_t cgroup_next_usec;
+        Looks looks;
         uint64_t generation; /* counts processes, so that a late answer about an earlier one is known */
         uint64_t asked_generation;
 
@@ -96,26 +99,6 @@ static void watch_for_end(Watch *w) {
         sd_event_source_set_description(w->end_io, "target-end");
 }
 
-static void log_event_of(const Watch *w, TargetEvent e) {
-        const Target *t = &w->target;
-
-        if (e == TARGET_EVENT_ABSENT)
-                log_event(LOG_NOTICE, "target.absent", LOG_FIELDS(LF_S("target", NAME(w))), "%s: not there yet: %s",
-                          NAME(w), target_absent_reason(t));
-        else if (e == TARGET_EVENT_ENDED)
-                log_event(LOG_NOTICE, "target.ended", LOG_FIELDS(LF_S("target", NAME(w))), "%s: the process ended",
-                          NAME(w));
-        else {
-                char event[32];
-
-                snprintf(event, sizeof(event), "target.%s", target_event_name(e));
-                log_event(LOG_NOTICE, event,
-                          LOG_FIELDS(LF_S("target", NAME(w)), LF_U("pid", t->pid), LF_S("comm", t->comm),
-                                     LF_U("uid", t->uid)),
-                          "%s: %s, pid %d (%s)", NAME(w), target_event_name(e), t->pid, t->comm);
-        }
-}
-
 static void tell_alert(Watch *w, const Decision *d);
 
 /* Another process, or none: what was measured of the last one says nothing any more. */
@@ -123,6 +106,7 @@ static void forget_process(Watch *w, uint64_t now_usec, TrendReset why) {
         w->generation++;
         w->sample_known = false;
         w->smaps = SMAPS_ROLLUP_NULL;
+        looks_reset(&w->looks);
         w->smaps_next_usec = w->cgroup_next_usec = w->check_next_usec = 0;
         trend_reset(&w->trend, now_usec, why);
         w->counters.trend_resets_total[why]++;
@@ -136,7 +120,7 @@ static void on_target_event(Watch *w, TargetEvent e, uint64_t now_usec) {
         bool present = e == TARGET_EVENT_STARTED || e == TARGET_EVENT_RESTARTED || e == TARGET_EVENT_EXECED;
         Decision resolve;
 
-        log_event_of(w, e);
+        watch_log_target(&w->target, e);
         if (e == TARGET_EVENT_RESTARTED)
                 w->counters.restarts_total++;
         if (e == TARGET_EVENT_EXECED)
@@ -234,6 +218,45 @@ static void maybe_ask_for_cgroup(Watch *w, uint64_t now_usec) {
         w->cgroup_pending = ask_probe(w, PROBE_OP_CGROUP_DIR, on_cgroup_dir) == 0;
 }
 
+static void on_survey(void *userdata, const ProbeReply *r, int fd, int error) {
+        _cleanup_fd_ int table = fd;
+        Watch *w = userdata;
+        VerdictKind was = w->looks.diagnosis.verdict.kind;
+        const char *why = r ? probe_result_text(r->result) : "no answer";
+
+        w->looks.pending = false;
+        if (error < 0 || w->asked_generation != w->generation)
+                return;
+        w->counters.surveys_total++;
+        if (r->result == PROBE_OK &&
+            looks_take(&w->looks, table, &w->sample, w->host->settings->sample.survey_budget_ratio, &why) == 0) {
+                w->counters.survey_cpu_usec_total += w->looks.diagnosis.cpu_usec;
+                watch_log_verdict(NAME(w), &w->looks.diagnosis, was);
+        } else if (w->counters.surveys_failed_total++ == 0)
+                log_event(LOG_INFO, "survey.failed", LOG_FIELDS(LF_S("target", NAME(w)), LF_S("reason", why)),
+                          "%s: where its memory is, is not known: %s", NAME(w), why);
+}
+
+static bool limit_is_near(const Watch *w) {
+        return w->policy.alert_firing || (w->fit.state == TREND_GROWING && w->fit.eta_lo_usec < LIMIT_NEAR_USEC);
+}
+
+static void maybe_survey(Watch *w, uint64_t now_usec) {
+        const SampleOptions *o = &w->host->settings->sample;
+        uint64_t interval = limit_is_near(w) ? min_of(o->survey_interval_min_usec, o->survey_interval_usec)
+                                             : o->survey_interval_usec;
+        ProbeRequest req = {.op = PROBE_OP_SURVEY,
+                            .pid = w->target.pid,
+                            .start_ticks = w->target.start_ticks,
+                            .budget_msec = SURVEY_BUDGET_MSEC_MAX};
+
+        if (o->survey_budget_ratio <= 0 || w->run || !looks_due(&w->looks, now_usec, interval) || !probe_is_free(w))
+                return;
+        w->asked_generation = w->generation;
+        w->looks.asked_usec = now_usec;
+        w->looks.pending = probe_client_send(w->host->probe, &req, on_survey, w) == 0;
+}
+
 /* ---- acting ---- */
 
 static ActionContext context_of(Watch *w) {
@@ -266,25 +289,6 @@ static void check_actions(Watch *w, uint64_t now_usec) {
         }
 }
 
-static bool ended_well(const Outcome *o) {
-        return o->result == OUTCOME_OK || o->result == OUTCOME_PARTIAL || o->result == OUTCOME_SKIPPED;
-}
-
-static void log_outcome(const Watch *w, const Outcome *o) {
-        char before[FORMAT_MAX], after[FORMAT_MAX], event[32];
-
-        snprintf(event, sizeof(event), "%s.done", rung_name(o->rung));
-        log_event(ended_well(o) ? LOG_NOTICE : LOG_WARNING, event,
-                  LOG_FIELDS(LF_S("target", NAME(w)), LF_S("result", outcome_name(o->result)),
-                             LF_S("method", o->method), LF_U("before_bytes", o->before_bytes),
-                             LF_U("after_bytes", o->after_bytes), LF_U("released_bytes", o->released_bytes),
-                             LF_U("stop_usec", o->stop_usec), LF_U("duration_usec", o->duration_usec),
-                             LF_S("detail", o->detail)),
-                  o->before_bytes ? "%s: %s by %s: %s: %s (RSS %s -> %s)" : "%s: %s by %s: %s: %s", NAME(w),
-                  rung_name(o->rung), o->method, outcome_name(o->result), o->detail,
-                  format_bytes(before, o->before_bytes), format_bytes(after, o->after_bytes));
-}
-
 static void on_action_done(void *userdata, const Outcome *o) {
         Watch *w = userdata;
         TargetView v;
@@ -306,7 +310,7 @@ static void on_action_done(void *userdata, const Outcome *o) {
                 trend_reset(&w->trend, o->time_usec, TREND_RESET_RECLAIM);
                 w->counters.trend_resets_total[TREND_RESET_RECLAIM]++;
         }
-        log_outcome(w, o);
+        watch_log_outcome(NAME(w), o);
         watch_view(w, &v);
         report_action(w->host->report, &v, o, &w->run_decision);
         w->host->wake(w->host->userdata); /* measure what it gave */
@@ -352,48 +356,6 @@ static void tell_alert(Watch *w, const Decision *d) {
 
 /* ---- deciding ---- */
 
-static const char *const verb_words[_VERB_MAX] = {
-        [VERB_NONE] = "rests",
-        [VERB_ACT] = "acts",
-        [VERB_SKIP] = "waits",
-        [VERB_RESOLVE] = "is over",
-};
-
-/* "using 164 MB of 300 MB, the limit within 6 s to 9 s": what it was decided on. */
-static const char *evidence_text(const Decision *d, char *buf, size_t size) {
-        char usage[FORMAT_MAX], limit[FORMAT_MAX], lo[FORMAT_MAX], hi[FORMAT_MAX];
-        int n = snprintf(buf, size, "using %s", format_bytes(usage, d->usage_bytes));
-
-        if (d->limit_bytes && n >= 0 && (size_t)n < size)
-                n += snprintf(buf + n, size - (size_t)n, " of %s", format_bytes(limit, d->limit_bytes));
-        if (d->eta_lo_usec != USEC_INFINITY && n >= 0 && (size_t)n < size)
-                snprintf(buf + n, size - (size_t)n, d->eta_hi_usec == USEC_INFINITY ? ", the limit in %s or later"
-                                                                                     : ", the limit in %s to %s",
-                         format_usec(lo, d->eta_lo_usec), format_usec(hi, d->eta_hi_usec));
-        return buf;
-}
-
-static double eta_seconds(uint64_t usec) {
-        return usec == USEC_INFINITY ? INFINITY : (double)usec / USEC_PER_SEC; /* JSON has null for it */
-}
-
-static void log_decision(const Watch *w, const Decision *d, const Decision *last) {
-        char evidence[160], event[32];
-
-        if (d->verb == last->verb && d->reason == last->reason && d->trigger == last->trigger && d->verb != VERB_ACT)
-                return;
-        if (d->verb == VERB_NONE && last->verb == VERB_NONE)
-                return;
-        snprintf(event, sizeof(event), "%s.%s", rung_name(d->rung), verb_name(d->verb));
-        log_event(d->verb == VERB_ACT ? LOG_WARNING : LOG_INFO, event,
-                  LOG_FIELDS(LF_S("target", NAME(w)), LF_S("reason", reason_name(d->reason)),
-                             LF_S("trigger", reason_name(d->trigger)), LF_U("usage_bytes", d->usage_bytes),
-                             LF_U("limit_bytes", d->limit_bytes), LF_D("slope_bytes_per_s", d->slope_bytes_per_s),
-                             LF_D("eta_lo_s", eta_seconds(d->eta_lo_usec)), LF_D("eta_s", eta_seconds(d->eta_usec))),
-                  "%s: %s %s: %s (%s)", NAME(w), rung_name(d->rung), verb_words[d->verb], reason_text(d->reason),
-                  evidence_text(d, evidence, sizeof(evidence)));
-}
-
 static void decide(Watch *w, uint64_t now_usec) {
         Decision last[_RUNG_MAX];
         PolicyInput in = {
@@ -419,7 +381,7 @@ static void decide(Watch *w, uint64_t now_usec) {
                 const Decision *d = &w->decisions[r];
 
                 w->counters.decisions_total[r][d->verb][d->reason]++;
-                log_decision(w, d, &last[r]);
+                watch_log_decision(NAME(w), d, &last[r]);
                 if (r == RUNG_ALERT && (d->verb == VERB_ACT || d->verb == VERB_RESOLVE)) {
                         policy_started(&w->policy, d);
                         tell_alert(w, d);
@@ -494,6 +456,8 @@ bool watch_tick(Watch *w, uint64_t now_usec) {
                 return false;
         if (w->sample_known)
                 maybe_read_smaps(w, now_usec);
+        if (w->sample_known)
+                maybe_survey(w, now_usec);
         return true;
 }
 
@@ -535,6 +499,7 @@ Watch *watch_free(Watch *w) {
         drop_end_source(w);
         target_done(&w->target);
         buf_done(&w->evidence);
+        looks_done(&w->looks);
         free(w);
         return NULL;
 }
@@ -550,12 +515,14 @@ void watch_settings_changed(Watch *w) {
         w->check_next_usec = 0;
 }
 
-/* What is known of why it grows, by what was tried and measured; a survey of the heap will know more. */
+/* What is known of why it grows: by surveys; else by what was tried and measured. */
 static const char *verdict_of(const Watch *w) {
         const Outcome *o = &w->outcome[RUNG_RECLAIM];
 
+        if (w->looks.diagnosis.n_looks > 0 && w->looks.diagnosis.verdict.kind != VERDICT_UNKNOWN)
+                return verdict_text(w->looks.diagnosis.verdict.kind);
         if (!w->outcome_known[RUNG_RECLAIM] || w->outcome_generation != w->generation ||
-            !ended_well(o))
+            !watch_ended_well(o))
                 return "unknown";
         return policy_is_fruitless(&w->policy.options, o) ? "live growth or pinned fragmentation" : "trimmable";
 }
@@ -572,6 +539,7 @@ void watch_view(const Watch *w, TargetView *ret) {
                 .alert_since_real_usec = w->alert_since_real_usec,
                 .action_in_flight = w->run != NULL,
                 .action_rung = w->run_decision.rung,
+                .diagnosis = w->looks.diagnosis.n_looks > 0 ? &w->looks.diagnosis : NULL,
                 .verdict = verdict_of(w),
                 .dry_run = w->policy.options.dry_run,
                 .counters = &w->counters,

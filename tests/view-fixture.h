@@ -20,6 +20,7 @@ typedef struct ViewFixture {
         Target targets[FIXTURE_TARGETS];
         TargetView views[FIXTURE_TARGETS];
         TargetCounters counters[FIXTURE_TARGETS];
+        Diagnosis diagnosis;
         ReportOptions options;
         View view;
 } ViewFixture;
@@ -91,6 +92,38 @@ static inline Outcome fixture_reclaim(void) {
         };
 }
 
+static inline void fixture_diagnosis(Diagnosis *d) {
+        *d = (Diagnosis){
+                .n_looks = 8,
+                .span_usec = 7 * USEC_PER_MINUTE,
+                .time_real_usec = FIXTURE_REAL_USEC - 20 * USEC_PER_SEC,
+                .time_usec = FIXTURE_BOOT_USEC - 20 * USEC_PER_SEC,
+                .duration_usec = 81500,
+                .cpu_usec = 60250,
+                .heap_known = true,
+                .in_use_bytes = 2900 * FIXTURE_MB,
+                .free_bytes = 800 * FIXTURE_MB,
+                .pinned_bytes = 520 * FIXTURE_MB,
+                .trim_known = true,
+                .trimmable_bytes = 268 * FIXTURE_MB,
+                .last = {.rss_bytes = 3900 * FIXTURE_MB,
+                         .trim_known = true,
+                         .trim_bytes = 268 * FIXTURE_MB,
+                         .part_bytes = {[DIAGNOSE_HEAP_USED] = 2900 * FIXTURE_MB,
+                                        [DIAGNOSE_HEAP_FREE] = 788 * FIXTURE_MB}},
+                .verdict = {.kind = VERDICT_LIVE_GROWTH,
+                            .confidence = 0.9,
+                            .part = DIAGNOSE_HEAP_USED,
+                            .growing = true,
+                            .rss_bytes_per_s = 201000,
+                            .part_bytes_per_s = 199000,
+                            .size_class = 40,
+                            .class_bytes_per_s = 190000,
+                            .class_n_per_s = 280,
+                            .remedies = {{REMEDY_RECLAIM, 268 * FIXTURE_MB}, {REMEDY_FIX_LEAK, 0}}},
+        };
+}
+
 static inline void fixture_watched(ViewFixture *f) {
         TargetView *v = &f->views[0];
         TargetCounters *c = &f->counters[0];
@@ -113,6 +146,8 @@ static inline void fixture_watched(ViewFixture *f) {
                                  .anonymous_bytes = 3845 * FIXTURE_MB,
                                  .anon_huge_bytes = 2 * FIXTURE_MB,
                                  .cost_usec = 12345};
+        fixture_diagnosis(&f->diagnosis);
+        v->diagnosis = &f->diagnosis;
         v->fit = (TrendFit){.state = TREND_GROWING,
                             .n = 120,
                             .span_usec = 10 * USEC_PER_MINUTE,

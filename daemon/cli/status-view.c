@@ -199,12 +199,17 @@ static void draw_forecast(Screen *s, const json_t *t) {
 }
 
 static void draw_verdict(Screen *s, const json_t *t) {
-        const char *verdict = doc_text(t, "verdict");
+        const char *verdict = doc_text(t, "verdict"), *why = doc_text(t, "diagnosis.text");
 
         if (!verdict)
                 return;
         label(s, "verdict");
         screen_words(s, INDENT, strcmp(verdict, "unknown") == 0 ? STYLE_DIM : STYLE_PLAIN, verdict);
+        screen_end(s);
+        if (!why)
+                return;
+        screen_pad(s, INDENT);
+        screen_words(s, INDENT, STYLE_PLAIN, why);
         screen_end(s);
 }
 

@@ -191,6 +191,7 @@ bool alert_write_decision(AlertBook *book, const TargetView *t, const Decision *
         write_value(&j, e, d);
         document_usage(&j, t, d);
         document_forecast(&j, t, d);
+        document_diagnosis(&j, t->diagnosis);
         write_last_action(&j, t);
         end(&j, book);
         return true;
@@ -225,6 +226,7 @@ void alert_write_outcome(AlertBook *book, const TargetView *t, const Outcome *ou
                 document_usage(&j, t, d);
                 document_forecast(&j, t, d);
         }
+        document_diagnosis(&j, t->diagnosis);
         json_key(&j, "action");
         json_object_begin(&j);
         document_outcome(&j, outcome, now_real_usec);

@@ -68,6 +68,9 @@ static const CounterRow counters[] = {
         {METRIC_SAMPLES, K(samples_total)},
         {METRIC_SAMPLES_FAILED, K(samples_failed_total)},
         {METRIC_SAMPLE_CPU, K(sample_cost_usec_total), true},
+        {METRIC_SURVEYS, K(surveys_total)},
+        {METRIC_SURVEYS_FAILED, K(surveys_failed_total)},
+        {METRIC_SURVEY_CPU, K(survey_cpu_usec_total), true},
         {METRIC_SMAPS_READS, K(smaps_total)},
         {METRIC_SMAPS_FAILED, K(smaps_failed_total)},
         {METRIC_SMAPS_SKIPPED, K(smaps_skipped_total)},
@@ -220,6 +223,49 @@ static void write_resets(Exposition *e, const View *v _unused_, const TargetView
                                        t->counters->trend_resets_total[i]);
 }
 
+static void write_verdict(Exposition *e, const View *v _unused_, const TargetView *t) {
+        for (unsigned i = 0; t->present && t->diagnosis && i < _VERDICT_MAX; i++)
+                exposition_u64(e, LABELS({"target", name_of(t)}, {"kind", verdict_name(i)}),
+                               t->diagnosis->verdict.kind == i);
+}
+
+static void write_verdict_confidence(Exposition *e, const View *v _unused_, const TargetView *t) {
+        if (t->present && t->diagnosis)
+                exposition_double(e, LABELS({"target", name_of(t)}), t->diagnosis->verdict.confidence);
+}
+
+static void write_heap(Exposition *e, const TargetView *t, size_t offset) {
+        if (t->present && t->diagnosis && t->diagnosis->heap_known)
+                exposition_u64(e, LABELS({"target", name_of(t)}), u64_at(t->diagnosis, offset));
+}
+
+static void write_heap_in_use(Exposition *e, const View *v _unused_, const TargetView *t) {
+        write_heap(e, t, offsetof(Diagnosis, in_use_bytes));
+}
+
+static void write_heap_free(Exposition *e, const View *v _unused_, const TargetView *t) {
+        write_heap(e, t, offsetof(Diagnosis, free_bytes));
+}
+
+static void write_heap_pinned(Exposition *e, const View *v _unused_, const TargetView *t) {
+        write_heap(e, t, offsetof(Diagnosis, pinned_bytes));
+}
+
+static void write_heap_trimmable(Exposition *e, const View *v _unused_, const TargetView *t) {
+        if (t->diagnosis && t->diagnosis->trim_known)
+                write_heap(e, t, offsetof(Diagnosis, trimmable_bytes));
+}
+
+static void write_survey_age(Exposition *e, const View *v, const TargetView *t) {
+        if (t->present && t->diagnosis && v->now_boot_usec >= t->diagnosis->time_usec)
+                exposition_usec(e, LABELS({"target", name_of(t)}), v->now_boot_usec - t->diagnosis->time_usec);
+}
+
+static void write_survey_duration(Exposition *e, const View *v _unused_, const TargetView *t) {
+        if (t->present && t->diagnosis)
+                exposition_usec(e, LABELS({"target", name_of(t)}), t->diagnosis->duration_usec);
+}
+
 static void write_alert(Exposition *e, const View *v _unused_, const TargetView *t) {
         exposition_u64(e, LABELS({"target", name_of(t)}), t->alert_firing);
 }
@@ -292,6 +338,14 @@ static const struct {
         [METRIC_FORECAST_FIT] = {write_goodness},
         [METRIC_FORECAST_SPAN] = {write_span},
         [METRIC_FORECAST_RESETS] = {write_resets, true},
+        [METRIC_VERDICT] = {write_verdict},
+        [METRIC_VERDICT_CONFIDENCE] = {write_verdict_confidence},
+        [METRIC_HEAP_IN_USE] = {write_heap_in_use},
+        [METRIC_HEAP_FREE] = {write_heap_free},
+        [METRIC_HEAP_TRIMMABLE] = {write_heap_trimmable},
+        [METRIC_HEAP_PINNED] = {write_heap_pinned},
+        [METRIC_SURVEY_AGE] = {write_survey_age},
+        [METRIC_SURVEY_DURATION] = {write_survey_duration},
         [METRIC_ALERT_FIRING] = {write_alert},
         [METRIC_DECISIONS] = {write_decisions, true},
         [METRIC_ACTION_IN_FLIGHT] = {write_in_flight},

@@ -236,6 +236,9 @@ static void write_counters(Json *j, const TargetCounters *c) {
         document_seconds(j, "reclaim_stop_s_total", c->reclaim_stop_usec_total);
         document_seconds(j, "reclaim_duration_s_total", c->reclaim_duration_usec_total);
         document_seconds(j, "sample_cost_s_total", c->sample_cost_usec_total);
+        json_kv_u64(j, "surveys_total", c->surveys_total);
+        json_kv_u64(j, "surveys_failed_total", c->surveys_failed_total);
+        document_seconds(j, "survey_cpu_s_total", c->survey_cpu_usec_total);
         json_key(j, "trend_resets_total");
         json_object_begin(j);
         for (unsigned i = TREND_RESET_NONE + 1; i < _TREND_RESET_MAX; i++)
@@ -262,6 +265,7 @@ static void write_target(Json *j, const View *v, const TargetView *t) {
         write_limit(j, t);
         write_trend(j, t);
         json_kv_string(j, "verdict", t->verdict);
+        document_diagnosis(j, t->diagnosis);
         json_kv_bool(j, "dry_run", t->dry_run);
         json_key(j, "alert");
         json_object_begin(j);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "policy/decision.h"
+#include "report/diagnosis.h"
 #include "sample/sample.h"
 #include "sample/target.h"
 #include "trend/trend.h"
@@ -20,6 +21,7 @@ typedef struct TargetCounters {
         uint64_t decisions_total[_RUNG_MAX][_VERB_MAX][_REASON_MAX]; /* one a tick and rung */
         uint64_t actions_total[_RUNG_MAX][_OUTCOME_MAX];
         uint64_t reclaimed_bytes_total, reclaim_stop_usec_total, reclaim_duration_usec_total;
+        uint64_t surveys_total, surveys_failed_total, survey_cpu_usec_total; /* the probe's own CPU time */
         uint64_t sample_cost_usec_total; /* our own CPU time for sampling this target */
 } TargetCounters;
 
@@ -38,7 +40,8 @@ typedef struct TargetView {
         uint64_t last_outcome_real_usec[_RUNG_MAX];
         bool action_in_flight;
         Rung action_rung;
-        const char *verdict; /* what is known of why it grows; "unknown" until a survey says more */
+        const Diagnosis *diagnosis; /* by surveys; NULL = none was taken yet */
+        const char *verdict; /* what is known of why it grows; "unknown" until it is surveyed or reclaimed */
         bool dry_run;
         const TargetCounters *counters;
 } TargetView;

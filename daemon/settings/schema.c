@@ -80,6 +80,12 @@ const SchemaRow schema_rows[] = {
          .help = "Share of one core that reading smaps_rollup may take; 0: never read it"},
         {"sample.smaps_stall_max", &value_duration, IN(sample.smaps_stall_max_usec), "50ms", "1ms", "10s",
          .help = "Do not read smaps_rollup when it would hold the target's memory map for longer"},
+        {"sample.survey_interval", &value_duration, IN(sample.survey_interval_usec), "10m", "100ms", "7d",
+         .help = "Between two surveys of the heap, from outside: where memory is, and what a trim would give back"},
+        {"sample.survey_interval_min", &value_duration, IN(sample.survey_interval_min_usec), "1m", "100ms", "7d",
+         .help = "The same while it grows and reaches the limit within two hours, or an alert fires"},
+        {"sample.survey_budget", &value_ratio, IN(sample.survey_budget_ratio), "0.1%", "0", "10%",
+         .help = "Share of one core that surveys may take; 0: none"},
 
         {"trend.window", &value_duration, IN(trend.window_usec), "10m", "10s", "7d",
          .help = "How far back the line looks"},

@@ -27,6 +27,9 @@ typedef struct SampleOptions {
         uint64_t search_interval_usec; /* between two looks for an absent target; default 2 s */
         double smaps_budget_ratio;     /* share of one core that smaps_rollup may take; 0 = never; default 0.001 */
         uint64_t smaps_stall_max_usec; /* predicted cost above this: not read; default 50 ms */
+        uint64_t survey_interval_usec;     /* between two surveys of the heap; default 10 min */
+        uint64_t survey_interval_min_usec; /* the same while the limit is near, or an alert fires; default 1 min */
+        double survey_budget_ratio;        /* share of one core that they may take; 0 = none are taken; default 0.001 */
 } SampleOptions;
 
 typedef struct Settings {

@@ -139,6 +139,45 @@ def test_pinned_is_not_trimmed():
             assert last['predicted_bytes'] < MIB and last['released_bytes'] is None, last
 
 
+def test_verdict_of_pinned():
+    """a survey of its own: the figures as metrics, the verdict in the status document and in plateau status"""
+    with Target(MKLEAK, 'fragment', 'size_mib=64', 'hole_bytes=1000') as t, daemon(one_target(t.pid) + FAST + QUIET) as d:
+        d.event('target.verdict', verdict='pinned_fragmentation')
+        seen = d.target()
+        told = seen['diagnosis']
+        assert seen['verdict'] == 'pinned fragmentation' and told['kind'] == 'pinned_fragmentation', seen
+        assert told['trimmable_bytes'] < MIB and told['free_bytes'] > 20 * MIB and told['remedies'], told
+        m = d.metrics()
+        kinds = {labels: v for labels, v in m['plateau_verdict'].items() if v == 1}
+        assert list(kinds) == ['target="t",kind="pinned_fragmentation"'], m['plateau_verdict']
+        assert m['plateau_heap_free_bytes'] == {'target="t"': told['free_bytes']}, m
+        assert m['plateau_heap_trimmable_bytes'] == {'target="t"': told['trimmable_bytes']}, m
+        shown = subprocess.run([PLATEAU, 'status', '--socket', d.socket_path], capture_output=True, text=True,
+                               timeout=DEADLINE_S, check=False).stdout
+        assert 'pinned fragmentation' in shown and "is free in malloc's heap" in shown, shown
+        own = t.ask('?')
+        assert told['free_bytes'] == int(own['fordblks']) and own['eintr'] == '0', (told, own)
+
+
+def test_verdict_in_alert():
+    """a leak: surveys come oftener while the limit nears, and the alert says what it is that grows"""
+    with Receiver() as receiver, Target(MKLEAK, 'leak', 'bytes_per_s=8000000', 'limit_mib=2000') as t:
+        config = (one_target(t.pid, ', limit: 1GB') + FAST.replace('100ms}', '100ms, survey_interval: 1d, '
+                  'survey_interval_min: 300ms, survey_budget: 10%}', 1) +
+                  f'policy: {{startup_grace: 0, alert: {{used_bytes: {rss_of(t.pid) + 48 * MIB}B, used_ratio: none, '
+                  'time_to_limit: none, for: 0}, reclaim: {enabled: false}, rotate: {enabled: false}}\n'
+                  f'report: {{listen: "127.0.0.1:@PORT@", webhook: {{url: "{receiver.url}/hook"}}}}\n')
+        with daemon(config) as d:
+            d.event('target.verdict', verdict='live_growth')
+            data = receiver.next().json()['data']
+            told = data['diagnosis']
+            assert data['annotations']['verdict'] == 'live growth' and told['kind'] == 'live_growth', data
+            assert told['part'] == 'heap_in_use' and 4e6 < told['part_bytes_per_s'] < 16e6, told
+            assert 3 <= told['looks'] <= 8, told
+            counters = d.target()['counters']
+            assert counters['surveys_total'] >= told['looks'] and counters['surveys_failed_total'] == 0, counters
+
+
 def test_rotate_by_signal():
     """what reclaim cannot hold is rotated: SIGTERM, its end is waited for, the breaker stops the next"""
     with tempfile.TemporaryDirectory() as tmp:

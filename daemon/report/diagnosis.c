@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "report/diagnosis.h"
+
+#include "probe/survey/size-class.h"
+#include "report/document.h"
+#include "util/format.h"
+
+typedef struct Figures {
+        char rss[FORMAT_MAX], free[FORMAT_MAX], trim[FORMAT_MAX], held[FORMAT_MAX], part[FORMAT_MAX], rate[FORMAT_MAX],
+                late[FORMAT_MAX];
+} Figures;
+
+static void figures(const Verdict *v, const DiagnoseLook *l, Figures *f) {
+        uint64_t free_bytes = l->part_bytes[DIAGNOSE_HEAP_FREE];
+
+        format_bytes(f->rss, l->rss_bytes);
+        format_bytes(f->free, free_bytes);
+        format_bytes(f->trim, l->trim_bytes);
+        format_bytes(f->held, free_bytes > l->trim_bytes ? free_bytes - l->trim_bytes : 0);
+        format_bytes(f->part, l->part_bytes[v->part]);
+        format_rate(f->rate, v->part_bytes_per_s);
+        format_rate(f->late, v->late_bytes_per_s);
+}
+
+static const char *part_text(DiagnosePart p) {
+        static const char *const texts[_DIAGNOSE_PART_MAX] = {
+                [DIAGNOSE_HEAP_USED] = "malloc's memory that the program has in use",
+                [DIAGNOSE_HEAP_FREE] = "memory that is free in malloc's heap",
+                [DIAGNOSE_PYTHON] = "Python's own arenas",
+                [DIAGNOSE_ALLOCATOR] = "its allocator's memory",
+                [DIAGNOSE_ANONYMOUS] = "memory that the program mapped itself",
+                [DIAGNOSE_STACKS] = "stacks of threads",
+                [DIAGNOSE_FILES] = "mapped files",
+                [DIAGNOSE_SHARED] = "shared memory",
+                [DIAGNOSE_PAGE_CACHE] = "page cache of its cgroup",
+                [DIAGNOSE_TMPFS] = "tmpfs of its cgroup",
+                [DIAGNOSE_KERNEL] = "kernel memory of its cgroup",
+        };
+        return texts[p];
+}
+
+static void say_class(Buf *b, const Verdict *v) {
+        char size[FORMAT_MAX], rate[FORMAT_MAX];
+
+        if (v->size_class < 0)
+                return;
+        buf_addf(b, "; most of it in chunks of %s", format_bytes(size, size_class_start((unsigned)v->size_class)));
+        buf_addf(b, " (%s, %.3g of them a second)", format_rate(rate, v->class_bytes_per_s), v->class_n_per_s);
+}
+
+void diagnosis_sentence(Buf *b, const Verdict *v, const DiagnoseLook *last) {
+        Figures f;
+
+        figures(v, last, &f);
+        switch (v->kind) {
+        case VERDICT_TRIMMABLE:
+                buf_addf(b, "%s of the %s that is free in malloc's heap can go back to the system at once", f.trim,
+                         f.free);
+                break;
+        case VERDICT_PINNED:
+                buf_addf(b,
+                         "%s is free in malloc's heap, but a trim could give back only %s of it: on the other pages "
+                         "something that lives holds them",
+                         f.free, f.trim);
+                break;
+        case VERDICT_LIVE_GROWTH:
+                buf_addf(b, "%s grows by %s, and is %s now", part_text(v->part), f.rate, f.part);
+                say_class(b, v);
+                break;
+        case VERDICT_WARM_UP:
+                buf_addf(b, "%s grew by %s and has slowed down to %s: it comes to its end", part_text(v->part), f.rate,
+                         f.late);
+                break;
+        case VERDICT_FILES:
+        case VERDICT_SHARED:
+        case VERDICT_STACKS:
+                buf_addf(b, "%s: %s", part_text(v->part), f.part);
+                if (v->growing)
+                        buf_addf(b, ", growing by %s", f.rate);
+                break;
+        case VERDICT_COPY_ON_WRITE:
+                buf_addf(b, "RSS stays, but pages that it shares with another process become its own by %s",
+                         format_rate(f.rate, v->uss_bytes_per_s));
+                break;
+        case VERDICT_STEADY:
+                buf_addf(b, "nothing grew, and a trim would give back %s; the most is %s: %s",
+                         last->trim_known ? f.trim : "an unknown amount", part_text(v->part), f.part);
+                break;
+        default:
+                buf_addf(b, "%s: %s of %s", part_text(v->part), f.part, f.rss);
+                buf_adds(b, v->growing ? "; no one cause outweighs the others"
+                                       : "; whether it grows takes a second look");
+                break;
+        }
+}
+
+/* ---- JSON ---- */
+
+static void put_remedies(Json *j, const Verdict *v) {
+        json_key(j, "remedies");
+        json_array_begin(j);
+        for (size_t i = 0; i < VERDICT_REMEDIES_MAX && v->remedies[i].kind != REMEDY_NONE; i++) {
+                json_object_begin(j);
+                json_kv_string(j, "kind", remedy_name(v->remedies[i].kind));
+                json_kv_u64_or_null(j, "gain_bytes", v->remedies[i].gain_bytes > 0, v->remedies[i].gain_bytes);
+                json_object_end(j);
+        }
+        json_array_end(j);
+}
+
+static void put_rate(Json *j, const char *key, bool known, double v) {
+        json_key(j, key);
+        if (known)
+                json_double(j, v);
+        else
+                json_nil(j);
+}
+
+void document_diagnosis(Json *j, const Diagnosis *d) {
+        _cleanup_buf_ Buf text = BUF_NULL;
+        const Verdict *v = d ? &d->verdict : NULL;
+
+        json_key(j, "diagnosis");
+        if (!d) {
+                json_nil(j);
+                return;
+        }
+        diagnosis_sentence(&text, v, &d->last);
+        json_object_begin(j);
+        json_kv_string(j, "kind", verdict_name(v->kind));
+        json_kv_double(j, "confidence", v->confidence);
+        json_kv_string(j, "part", diagnose_part_name(v->part));
+        json_kv_string(j, "text", buf_str(&text));
+        put_remedies(j, v);
+        put_rate(j, "part_bytes_per_s", v->growing, v->part_bytes_per_s);
+        put_rate(j, "rss_bytes_per_s", v->growing, v->rss_bytes_per_s);
+        json_kv_u64_or_null(j, "size_class_bytes", v->size_class >= 0,
+                            v->size_class >= 0 ? size_class_start((unsigned)v->size_class) : 0);
+        json_kv_u64_or_null(j, "in_use_bytes", d->heap_known, d->in_use_bytes);
+        json_kv_u64_or_null(j, "free_bytes", d->heap_known, d->free_bytes);
+        json_kv_u64_or_null(j, "pinned_bytes", d->heap_known, d->pinned_bytes);
+        json_kv_u64_or_null(j, "trimmable_bytes", d->trim_known, d->trimmable_bytes);
+        json_kv_u64(j, "looks", d->n_looks);
+        document_seconds(j, "span_s", d->span_usec);
+        document_time(j, "time", d->time_real_usec);
+        document_seconds(j, "survey_duration_s", d->duration_usec);
+        document_seconds(j, "survey_cpu_s", d->cpu_usec);
+        json_object_end(j);
+}
