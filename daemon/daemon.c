@@ -26,7 +26,7 @@ struct Daemon {
         Settings settings;
         WatchHost host;
         Watch *watches[SETTINGS_TARGETS_MAX];
-        unsigned n_watches;
+        unsigned n_watches, turn;
         Report *report;
         StatusSocket *socket;
         int proc_fd, cgroup_fd;
@@ -227,6 +227,19 @@ static void wake(void *userdata) {
                 sd_event_source_set_enabled(d->tick, SD_EVENT_ONESHOT);
 }
 
+/* In turn, so that no target stands behind the others for ever. An action that waits for the probe goes first. */
+static void ask_next(void *userdata) {
+        Daemon *d = userdata;
+        uint64_t now = now_boot_usec();
+
+        for (unsigned i = 0; i < d->n_watches; i++)
+                if (d->stopping || watch_is_acting(d->watches[i]))
+                        return;
+        d->turn++;
+        for (unsigned i = 0; i < d->n_watches; i++)
+                watch_ask(d->watches[(d->turn + i) % d->n_watches], now);
+}
+
 /* ---- reload: all or nothing ---- */
 
 static void log_problems(int level, const Buf *problems) {
@@ -415,6 +428,7 @@ static int open_sources(Daemon *d, const DaemonSetup *setup, char *why, size_t w
                 .source = {.proc_fd = d->proc_fd, .cgroup_fd = d->cgroup_fd < 0 ? -1 : d->cgroup_fd, .pidfd = true},
                 .env_limit_bytes = setup->env_limit_bytes,
                 .wake = wake,
+                .answered = ask_next,
                 .userdata = d,
         };
         return 0;

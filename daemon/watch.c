@@ -140,8 +140,14 @@ static void on_target_event(Watch *w, TargetEvent e, uint64_t now_usec) {
 
 /* ---- what only the probe may read ---- */
 
-static void on_smaps(void *userdata, const ProbeReply *r, int fd _unused_, int error) {
-        Watch *w = userdata;
+/* One request is out at a time, and a tick comes every few seconds: who waits for the next one would wait for ever
+ * behind those before it. */
+static void answered(Watch *w, int error) {
+        if (error >= 0)
+                w->host->answered(w->host->userdata);
+}
+
+static void take_smaps(Watch *w, const ProbeReply *r, int error) {
         uint64_t now = now_boot_usec();
 
         w->smaps_pending = false;
@@ -166,6 +172,14 @@ static void on_smaps(void *userdata, const ProbeReply *r, int fd _unused_, int e
         w->smaps_next_usec = now + max_of((uint64_t)((double)r->smaps.cost_usec /
                                                      w->host->settings->sample.smaps_budget_ratio),
                                           (uint64_t)SMAPS_INTERVAL_MIN_USEC);
+}
+
+static void on_smaps(void *userdata, const ProbeReply *r, int fd, int error) {
+        Watch *w = userdata;
+
+        fd_close(fd); /* none comes along */
+        take_smaps(w, r, error);
+        answered(w, error);
 }
 
 static uint64_t predicted_smaps_cost(const Watch *w) {
@@ -208,6 +222,7 @@ static void on_cgroup_dir(void *userdata, const ProbeReply *r, int fd, int error
         else if (target_set_cgroup_dir(&w->target, fd) < 0)
                 log_event(LOG_DEBUG, "cgroup.none", LOG_FIELDS(LF_S("target", NAME(w))), "%s: no memory cgroup seen",
                           NAME(w));
+        answered(w, error);
 }
 
 static void maybe_ask_for_cgroup(Watch *w, uint64_t now_usec) {
@@ -218,9 +233,7 @@ static void maybe_ask_for_cgroup(Watch *w, uint64_t now_usec) {
         w->cgroup_pending = ask_probe(w, PROBE_OP_CGROUP_DIR, on_cgroup_dir) == 0;
 }
 
-static void on_survey(void *userdata, const ProbeReply *r, int fd, int error) {
-        _cleanup_fd_ int table = fd;
-        Watch *w = userdata;
+static void take_survey(Watch *w, const ProbeReply *r, int fd, int error) {
         VerdictKind was = w->looks.diagnosis.verdict.kind;
         const char *why = r ? probe_result_text(r->result) : "no answer";
 
@@ -229,12 +242,20 @@ static void on_survey(void *userdata, const ProbeReply *r, int fd, int error) {
                 return;
         w->counters.surveys_total++;
         if (r->result == PROBE_OK &&
-            looks_take(&w->looks, table, &w->sample, w->host->settings->sample.survey_budget_ratio, &why) == 0) {
+            looks_take(&w->looks, fd, &w->sample, w->host->settings->sample.survey_budget_ratio, &why) == 0) {
                 w->counters.survey_cpu_usec_total += w->looks.diagnosis.cpu_usec;
                 watch_log_verdict(NAME(w), &w->looks.diagnosis, was);
         } else if (w->counters.surveys_failed_total++ == 0)
                 log_event(LOG_INFO, "survey.failed", LOG_FIELDS(LF_S("target", NAME(w)), LF_S("reason", why)),
                           "%s: where its memory is, is not known: %s", NAME(w), why);
+}
+
+static void on_survey(void *userdata, const ProbeReply *r, int fd, int error) {
+        _cleanup_fd_ int table = fd;
+        Watch *w = userdata;
+
+        take_survey(w, r, table, error);
+        answered(w, error);
 }
 
 static bool limit_is_near(const Watch *w) {
@@ -437,6 +458,18 @@ static bool take_sample(Watch *w, uint64_t now_usec) {
         return true;
 }
 
+void watch_ask(Watch *w, uint64_t now_usec) {
+        if (!w->present || !w->sample_known)
+                return;
+        maybe_ask_for_cgroup(w, now_usec);
+        maybe_read_smaps(w, now_usec);
+        maybe_survey(w, now_usec);
+}
+
+bool watch_is_acting(const Watch *w) {
+        return w->run != NULL;
+}
+
 bool watch_tick(Watch *w, uint64_t now_usec) {
         TargetEvent e;
         int r = target_refresh(&w->target, &e);
@@ -454,10 +487,7 @@ bool watch_tick(Watch *w, uint64_t now_usec) {
         maybe_ask_for_cgroup(w, now_usec);
         if (!take_sample(w, now_usec))
                 return false;
-        if (w->sample_known)
-                maybe_read_smaps(w, now_usec);
-        if (w->sample_known)
-                maybe_survey(w, now_usec);
+        watch_ask(w, now_usec);
         return true;
 }
 

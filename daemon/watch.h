@@ -21,6 +21,8 @@ typedef struct WatchHost {
         uint64_t env_limit_bytes; /* PLATEAU_LIMIT_BYTES, 0 = unset */
         /* wake() - a process ended or an action did: the next tick should come at once */
         void (*wake)(void *userdata);
+        /* answered() - the probe answered a watch and is free: whoever waits for it may ask, watch_ask() */
+        void (*answered)(void *userdata);
         void *userdata;
 } WatchHost;
 
@@ -34,6 +36,11 @@ Watch *watch_free(Watch *w);
 /* watch_tick() - all stages once. @now_usec: CLOCK_BOOTTIME. Return: true when sampling progressed: a sample was taken,
  * or there is soundly none to take. */
 bool watch_tick(Watch *w, uint64_t now_usec);
+
+/* watch_ask() - the probe, if it is free, for one thing that is due. */
+void watch_ask(Watch *w, uint64_t now_usec);
+/* watch_is_acting() - an action is in flight, and may need the probe. */
+bool watch_is_acting(const Watch *w);
 
 /* watch_is_present() - is there a process now? Decides how soon to look again. */
 bool watch_is_present(const Watch *w);

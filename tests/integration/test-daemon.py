@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """plateaud end to end on real processes: watch, forecast, alert, reclaim, rotate, reload, stop."""
+import contextlib
 import json
 import os
 import signal
@@ -12,7 +13,7 @@ from daemonlib import Daemon
 from lib import DEADLINE_S, Receiver, free_port, get, need, run_tests, wait_until
 from probelib import Target
 
-PLATEAUD, PROBE, MKLEAK, CONFIG_DIR, PLATEAU = sys.argv[1:6]
+PLATEAUD, PROBE, MKLEAK, CONFIG_DIR, PLATEAU, MKGROW = sys.argv[1:7]
 MIB = 1 << 20
 FAST = 'sample: {interval: 100ms, search_interval: 100ms}\ntrend: {window: 10s, min_span: 1s, min_samples: 5}\n'
 QUIET = 'policy: {startup_grace: 0, alert: {enabled: false}, reclaim: {enabled: false}, rotate: {enabled: false}}\n'
@@ -157,6 +158,28 @@ def test_verdict_of_pinned():
         assert 'pinned fragmentation' in shown and "is free in malloc's heap" in shown, shown
         own = t.ask('?')
         assert told['free_bytes'] == int(own['fordblks']) and own['eintr'] == '0', (told, own)
+
+
+def test_verdicts_of_many():
+    """many targets at once: none stands behind the others, and each gets the verdict of its cause"""
+    causes = {'leak-small': 'live_growth', 'leak-large': 'live_growth', 'leak-mmap': 'live_growth', 'leak-threads': 'stacks',
+              'fragment-trimmable': 'trimmable', 'fragmented': 'pinned_fragmentation', 'arenas': 'pinned_fragmentation',
+              'map-file': 'files', 'shared': 'shared_memory', 'steady': 'steady'}
+    with contextlib.ExitStack() as stack:
+        pids = {cause: stack.enter_context(Target(MKGROW, cause, '20')).pid for cause in causes}
+        config = 'targets:\n' + ''.join(f'  - {{name: {cause}, match: {{pid: {pid}}}}}\n' for cause, pid in pids.items())
+        config += FAST.replace('100ms}', '100ms, survey_interval: 500ms, survey_budget: 10%, smaps_budget: 10%}', 1)
+        d = stack.enter_context(daemon(config + QUIET))
+        d.event('target.verdict')
+
+        def judged(status):
+            told = {t['name']: t['diagnosis'] or {'kind': None, 'looks': 0} for t in status['targets']}
+            return all(told[cause]['looks'] > 2 and told[cause]['kind'] == kind for cause, kind in causes.items())
+        try:
+            d.wait_status('each has its verdict', judged)
+        except AssertionError:
+            raise AssertionError({t['name']: t['diagnosis'] for t in d.status()['targets']}) from None
+        assert all(t['counters']['surveys_failed_total'] == 0 for t in d.status()['targets'])
 
 
 def test_verdict_in_alert():
