@@ -32,7 +32,7 @@ SERVERS = (
 CONFIG = """\
 targets:
 {targets}
-sample: {{interval: 500ms}}
+sample: {{interval: 500ms, survey_interval: 5s, survey_interval_min: 3s, survey_budget: 2%}}
 trend: {{window: 20s, min_span: 5s}}
 policy:               # minutes and hours in earnest; seconds here, so that all of it fits a demo
   startup_grace: 5s
@@ -180,7 +180,12 @@ class Demo:
 
     def show_event(self, e):
         kind, name = e['event'], e.get('target')
-        if kind == 'reclaim.done' and e['result'] not in ('ok', 'partial'):
+        if kind == 'reclaim.done' and e['result'] == 'skipped':
+            self.say(f'>> {name}: nothing called: {e["detail"]}', '33')
+        elif kind == 'target.verdict':
+            if e['verdict'] != 'unknown': # a first look does not tell growth
+                self.say(f'>> {e["message"]}', '36')
+        elif kind == 'reclaim.done' and e['result'] not in ('ok', 'partial'):
             self.say(f'>> {name}: reclaim {e["result"]}: {e["detail"]}', '33')
         elif kind == 'reclaim.done':
             gave = max(0, e['before_bytes'] - e['after_bytes'])
