@@ -38,6 +38,11 @@ def start_ticks(pid):
     return int(text[text.rindex(b')') + 1:].split()[19])
 
 
+def traced():
+    """The environment of a probe that a tracer watches: LeakSanitizer needs to be the tracer itself, and aborts otherwise."""
+    return {**os.environ, 'ASAN_OPTIONS': os.environ.get('ASAN_OPTIONS', '') + ':detect_leaks=0'}
+
+
 class Probe:
     def __init__(self, path, **kwargs):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -14,7 +14,7 @@ import statistics
 import subprocess
 import tempfile
 
-from probelib import TRIM_OP, Probe, Target, let_pass, start_ticks
+from probelib import TRIM_OP, Probe, Target, let_pass, start_ticks, traced
 
 ANSWER_S = 20
 SETTLE_TRIES = 200
@@ -262,7 +262,7 @@ def storm(build, name, args, env, calls):
 def stepper(build, target, step, whom='both'):
     """(the last line's words, the steps): see tests/targets/stepper.c"""
     out = subprocess.run([build.stepper, build.probe, str(target.pid), str(start_ticks(target.pid)), str(step), whom],
-                         stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
+                         stdout=subprocess.PIPE, text=True, check=True, env=traced()).stdout.splitlines()
     return dict(word.split('=', 1) for word in out[-1].split()[1:]), [line[3:] for line in out if line.startswith('at ')]
 
 

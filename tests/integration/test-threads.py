@@ -10,7 +10,7 @@ import sys
 
 import tap
 from lib import DEADLINE_S, Skip, need, wait_until
-from probelib import TRIM_OP, Probe, Target, children, let_pass
+from probelib import TRIM_OP, Probe, Target, children, let_pass, traced
 
 PROBE, MKLEAK, CALLS, INSIDE, LIBRARY, MALLOC = sys.argv[1:7]
 MIB = 1 << 20
@@ -263,7 +263,7 @@ def test_signals_meanwhile():
     rnd = random.Random(38)
     for name in ('ppoll-mask', 'pselect-mask', 'epoll_pwait-mask'):
         for probe_path, n in ((PROBE, 30), (slowly, 30)):
-            with calls(name) as p, Probe(probe_path) as probe:
+            with calls(name) as p, Probe(probe_path, env=traced()) as probe:
                 for _ in range(n):
                     probe.send(TRIM_OP, p.pid, find_ms=300)
                     let_pass(rnd.random() * 0.03)

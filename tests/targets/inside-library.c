@@ -35,7 +35,7 @@ static int answer(void) {
 typedef int AnswerFn(void);
 
 /* Runs when the symbol is bound: at dlopen(RTLD_NOW), or at the first call. */
-static AnswerFn *resolve(void) {
+__attribute__((__used__)) static AnswerFn *resolve(void) {
         wait_if("ifunc");
         return answer;
 }
