@@ -2,6 +2,7 @@
 # One process, one thread, select(); every request takes and frees strings.
 use strict;
 use warnings;
+use Errno;
 use IO::Select;
 use IO::Socket::INET;
 use Socket qw(IPPROTO_TCP TCP_NODELAY);
@@ -12,6 +13,7 @@ my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 0, L
 my $select = IO::Select->new($listener);
 $| = 1;
 print 'ready ', $listener->sockport, "\n";
+$SIG{PIPE} = 'IGNORE';
 while (1) {
         for my $socket ($select->can_read) {
                 if ($socket == $listener) {
@@ -22,6 +24,7 @@ while (1) {
                         next;
                 }
                 my $got = sysread($socket, $buffer{$socket}, 65536, length $buffer{$socket});
+                $got = 0 if !defined $got && $!{ECONNRESET}; # a client that closed with an answer under way
                 die "read: $!" unless defined $got; # EINTR among it: nobody else sends this process signals
                 if (!$got) {
                         $select->remove($socket);
@@ -37,6 +40,7 @@ while (1) {
                         $answer = sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", length $body) . $body;
                         while ($done < length $answer) {
                                 my $put = syswrite($socket, $answer, length($answer) - $done, $done);
+                                last if !defined $put && ($!{ECONNRESET} || $!{EPIPE});
                                 die "write: $!" unless defined $put;
                                 $done += $put;
                         }
