@@ -121,12 +121,22 @@ static void test_reads_the_slot_of_a_call(void **state _unused_) {
         static const unsigned char slot[] = {0xf3, 0xff, 0x15, 0x7e, 0x7e, 0x02, 0x00},
                                    reg[] = {0x48, 0x8b, 0x44, 0x24, 0x08, 0xff, 0xd0},
                                    direct[] = {0x90, 0x90, 0xe8, 0x88, 0x95, 0x01, 0x00},
-                                   either[] = {0x00, 0xff, 0x15, 0x00, 0x00, 0xff, 0xd0};
+                                   either[] = {0x00, 0xff, 0x15, 0x00, 0x00, 0xff, 0xd0},
+                                   /* call *0x8(%rsp), as libc calls main(); a direct call that ends like one; none */
+                                   by_stack[] = {0x48, 0x8b, 0x10, 0xff, 0x54, 0x24, 0x08},
+                                   both[] = {0x90, 0x90, 0xe8, 0x00, 0x00, 0xff, 0xd0},
+                                   none[] = {0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90};
 
         assert_int_equal(arch_call_slot(slot, 0xabca), 0xabca + 0x27e7e);
         assert_int_equal(arch_call_slot(reg, 0xabca), 0);
         assert_int_equal(arch_call_slot(direct, 0xabca), 0);
         assert_int_equal(arch_call_slot(either, 0xabca), 0);
+        assert_true(arch_is_indirect_call(slot));
+        assert_true(arch_is_indirect_call(reg));
+        assert_true(arch_is_indirect_call(by_stack));
+        assert_false(arch_is_indirect_call(direct));
+        assert_false(arch_is_indirect_call(both));
+        assert_false(arch_is_indirect_call(none));
 }
 
 /* A frame as the kernel writes it, and a struct kernel_sigaction that sigaction() left on a stack. */

@@ -76,6 +76,10 @@ uint64_t arch_direct_call(const unsigned char bytes[static 7], uint64_t addr);
  * Return: 0 if they end in no such call, or could be the end of another one as well. */
 uint64_t arch_call_slot(const unsigned char bytes[static 7], uint64_t addr);
 
+/* arch_is_indirect_call() - do @bytes end in a call by a register or by memory, and in nothing that could be a direct
+ * one? */
+bool arch_is_indirect_call(const unsigned char bytes[static 7]);
+
 /* arch_is_restorer() - does @bytes make the system call rt_sigreturn? */
 bool arch_is_restorer(const unsigned char bytes[static 9]);
 

@@ -48,6 +48,10 @@ uint64_t arch_call_slot(const unsigned char bytes[static 7] _unused_, uint64_t a
         return 0;
 }
 
+bool arch_is_indirect_call(const unsigned char bytes[static 7] _unused_) {
+        return false;
+}
+
 bool arch_is_restorer(const unsigned char bytes[static 9] _unused_) {
         return false;
 }

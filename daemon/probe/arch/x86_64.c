@@ -147,6 +147,10 @@ uint64_t arch_call_slot(const unsigned char b[static 7], uint64_t addr) {
         return addr + (uint64_t)displacement;
 }
 
+bool arch_is_indirect_call(const unsigned char b[static 7]) {
+        return arch_is_after_call(b) && b[2] != 0xe8;
+}
+
 bool arch_is_restorer(const unsigned char b[static 9]) {
         static const unsigned char wide[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05},
                                    narrow[] = {0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05};

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define MALLOC_TEXT_MAX (1u << 20) /* malloc.o takes some 25 KiB */
+#define START_TEXT_MAX  4096u      /* what calls main() takes some 300 bytes */
 
 /* Everything in glibc's malloc.o that is exported. Its static functions lie between the neighbours of these. */
 static const char *const malloc_names[] = {
@@ -119,6 +120,10 @@ static int see_names(void *userdata, const Symbol *s, const char *name) {
         see_address(seen, s, name);
         if (s->type != STT_FUNC)
                 return 0;
+        if (!seen->only_pthread && strcmp(name, "__libc_start_main") == 0) {
+                seen->im->start_main = s->address;
+                seen->im->start_end = s->address + min_of(s->size, (uint64_t)START_TEXT_MAX);
+        }
         if (!seen->only_pthread && name_in(name, malloc_names, ELEMENTSOF(malloc_names))) {
                 seen->lo = min_of(seen->lo, s->address);
                 seen->hi = max_of(seen->hi, s->address + s->size);
@@ -137,7 +142,10 @@ static int see_names(void *userdata, const Symbol *s, const char *name) {
  * __malloc_fork_lock_parent): they are no neighbours. */
 static int see_neighbours(void *userdata, const Symbol *s, const char *name) {
         Seen *seen = userdata;
+        Image *im = seen->im;
 
+        if ((s->type == STT_FUNC || s->type == STT_GNU_IFUNC) && s->address + s->size <= im->start_main)
+                im->start_below = max_of(im->start_below, s->address + s->size);
         if ((s->type != STT_FUNC && s->type != STT_GNU_IFUNC) || s->bind == STB_LOCAL || s->hidden ||
             name_in(name, malloc_names, ELEMENTSOF(malloc_names)))
                 return 0;
@@ -156,6 +164,8 @@ static int add_malloc_range(const SymbolSource *src, Seen *seen) {
         r = symbols_each(src, see_neighbours, seen);
         if (r < 0)
                 return r;
+        if (seen->im->start_main - seen->im->start_below > START_TEXT_MAX)
+                seen->im->start_below = seen->im->start_main; /* other functions may lie there */
         if (seen->below == 0 || seen->above == UINT64_MAX || seen->above - seen->below > MALLOC_TEXT_MAX)
                 return -ENODATA;
         return image_add_range(seen->im, seen->below, seen->above, RANGE_MALLOC) ? 0 : -E2BIG;

@@ -70,6 +70,9 @@ typedef struct Image {
         TextRange ranges[IMAGE_RANGES_MAX]; /* no word of a borrowed thread's stack may point in here */
         unsigned n_ranges;
         uint64_t guard_start, guard_end; /* all ranges and restorers lie in here: most words of a stack do not */
+        /* what calls main(): from the end of the exported function below __libc_start_main (its static part, since
+         * 2.34) to its start, and to its end; 0 = not known. See below_main() in inject/safepoint.c */
+        uint64_t start_below, start_main, start_end;
         bool has_hooks; /* __malloc_hook and the like are set (glibc before 2.34): malloc may run any code */
         int64_t errno_tp_offset;      /* errno's address less the thread pointer; valid if has_errno */
         bool has_errno;

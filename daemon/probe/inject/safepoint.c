@@ -238,6 +238,64 @@ static SafePoint judge_stack(Scan *s, uint64_t sp, uint64_t end, size_t have) {
         return r == SAFE_POINT && s->maybe_in ? scan_stack(s, sp, end, 0, scan_words_for_restorer) : r;
 }
 
+/* The highest word on the stack that is a return address into [from, to). Return: where it lies, 0: there is none, or
+ * they are too many to be looked at; @ret_code: the bytes before the address. */
+static uint64_t highest_return(Scan *s, uint64_t sp, uint64_t end, uint64_t from, uint64_t to,
+                               unsigned char ret_code[static CALL_BYTES]) {
+        enum { WORDS_MAX = 64 };
+        unsigned n_seen = 0;
+        uint64_t found = 0;
+
+        for (uint64_t at = sp; at < end;) {
+                size_t want = (size_t)min_of(end - at, (uint64_t)sizeof(words)) & ~(size_t)7;
+
+                if (want == 0 || remote_read(s->pid, at, words, want) < 0)
+                        break;
+                for (size_t i = 0; i < want / sizeof(words[0]); i++) {
+                        unsigned char code[CALL_BYTES];
+
+                        if (words[i] <= from || words[i] >= to)
+                                continue;
+                        if (++n_seen > WORDS_MAX || remote_read(s->pid, words[i] - CALL_BYTES, code, CALL_BYTES) < 0)
+                                return 0;
+                        if (!arch_is_after_call(code))
+                                continue;
+                        memcpy(ret_code, code, CALL_BYTES);
+                        found = at + i * sizeof(words[0]);
+                }
+                at += want;
+        }
+        return found;
+}
+
+/* Above main()'s return address the main thread's stack holds frames of libc's start and of _start alone, and in their
+ * holes what the loader left there before the program began: glibc 2.43 keeps the return address of its indirect call
+ * of dl_main() so. The slot is known by what it holds: as long as the function that calls main() is on the stack, it
+ * is the highest return address into it, and main() is the one that is called by a pointer; exit(), which comes after
+ * it in the same slot, is not. A copy (of a backtrace, say) lies lower. Until 2.33 __libc_start_main() itself calls
+ * main(). */
+static uint64_t below_main(Scan *s, uint64_t sp, uint64_t end) {
+        const Image *im = s->image;
+        unsigned char code[CALL_BYTES];
+        uint64_t slot;
+
+        if (im->start_main == 0)
+                return 0;
+        slot = highest_return(s, sp, end, im->start_below, im->start_main, code);
+        if (slot == 0)
+                slot = highest_return(s, sp, end, im->start_main, im->start_end, code);
+        return slot && arch_is_indirect_call(code) ? slot : 0;
+}
+
+/* Once more without what lies above main(), for who was declined with it. */
+static SafePoint judge_below_main(Scan *s, uint64_t sp, uint64_t end) {
+        uint64_t slot = below_main(s, sp, end);
+
+        s->maybe_in = false;
+        s->n_slots = 0;
+        return slot ? judge_stack(s, sp, slot, 0) : SAFE_IN_GUARDED;
+}
+
 static bool is_same_call(const Tracee *t, const Candidate *c) {
         uint64_t args[6];
 
@@ -370,6 +428,8 @@ SafePoint safepoint_check(const SafeAsk *ask, SafeSeen *ret) {
         if (!is_descriptor_of(ask->candidate->ns_tid))
                 return SAFE_NO_DESCRIPTOR;
         r = judge_stack(&scan, sp, end, have);
+        if (r == SAFE_IN_GUARDED && strcmp(maps_path(ask->maps, stack), "[stack]") == 0)
+                r = judge_below_main(&scan, sp, end);
         return r == SAFE_POINT ? judge_room(ask, stack, sp, tp) : r;
 }
 
