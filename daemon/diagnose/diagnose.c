@@ -102,6 +102,19 @@ static double known_trim(const DiagnoseInput *in) {
         return -1;
 }
 
+/* What a trim would give back more than at the first look that knew it; where only one did, all of it. */
+static double grown_trim(const DiagnoseInput *in) {
+        for (size_t i = 0; i < in->n; i++)
+                if (in->looks[i].trim_known) {
+                        size_t last = in->n - 1;
+
+                        while (last > i && !in->looks[last].trim_known)
+                                last--;
+                        return (double)in->looks[last].trim_bytes - (last > i ? (double)in->looks[i].trim_bytes : 0);
+                }
+        return -1;
+}
+
 static double growth_min(const DiagnoseInput *in) {
         return fmax(GROWTH_MIN_BYTES, GROWTH_MIN_OF_RSS * (double)in->looks[in->n - 1].rss_bytes);
 }
@@ -194,7 +207,7 @@ static bool judge_growth(const DiagnoseInput *in, Verdict *v) {
         v->part_bytes_per_s = slope(in, 0, figure_part, v->part, NULL);
         if (v->part == DIAGNOSE_HEAP_FREE && v->kind == VERDICT_PINNED && known_trim(in) < 0)
                 v->kind = VERDICT_UNKNOWN; /* free it is, but whether it can go back is not known */
-        else if (v->part == DIAGNOSE_HEAP_FREE && known_trim(in) > DOMINANT * best)
+        else if (v->part == DIAGNOSE_HEAP_FREE && grown_trim(in) > DOMINANT * best)
                 v->kind = VERDICT_TRIMMABLE;
         if (v->part == DIAGNOSE_ALLOCATOR)
                 v->confidence *= 0.5; /* in use and free are not told apart there */
