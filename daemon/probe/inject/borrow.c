@@ -14,10 +14,6 @@
 #include "util/clock.h"
 #include "util/rootfs.h"
 
-/* A blocked thread stops within a scheduling delay, which was seen to be above 500 ms for a nice one among many.
- * Waiting costs it nothing; let go before it stopped, it sees an EINTR that nobody repairs, if its call is of that
- * class. */
-#define STOP_TIMEOUT_USEC (3 * USEC_PER_SEC)
 #define RETRY_FIRST_NSEC  5000000L
 #define RETRY_LAST_NSEC   160000000L
 #define CALL_STACK_BYTES  1024 /* what mmap and munmap take on the borrowed stack, with room */
@@ -118,7 +114,7 @@ static ProbeResult why_denied(const Borrow *b, const Candidate *c) {
 }
 
 static ProbeResult stop_thread(Borrow *b, const Candidate *c, Tracee *t) {
-        switch (tracee_stop(t, c->tid, STOP_TIMEOUT_USEC)) {
+        switch (tracee_stop(t, c->tid, TRACEE_STOP_TIMEOUT_USEC)) {
         case TRACEE_STOPPED:
                 return PROBE_OK;
         case TRACEE_DENIED:

@@ -249,12 +249,15 @@ static uint64_t highest_return(Scan *s, uint64_t sp, uint64_t end, uint64_t from
         for (uint64_t at = sp; at < end;) {
                 size_t want = (size_t)min_of(end - at, (uint64_t)sizeof(words)) & ~(size_t)7;
 
-                if (want == 0 || remote_read(s->pid, at, words, want) < 0)
+                if (want == 0)
                         break;
+                if (remote_read(s->pid, at, words, want) < 0)
+                        return 0; /* a higher one may be in what was not read */
                 for (size_t i = 0; i < want / sizeof(words[0]); i++) {
                         unsigned char code[CALL_BYTES];
 
-                        if (words[i] <= from || words[i] >= to)
+                        /* a function that ends in a call of exit() has its return address at its end */
+                        if (words[i] <= from || words[i] > to)
                                 continue;
                         if (++n_seen > WORDS_MAX || remote_read(s->pid, words[i] - CALL_BYTES, code, CALL_BYTES) < 0)
                                 return 0;

@@ -19,7 +19,6 @@
 
 #define TASKS_MAX 4096     /* threads looked at in one pass */
 #define LOOK_APART_NSEC 5000000L
-#define STOP_TIMEOUT_USEC (100 * USEC_PER_MSEC)
 
 static bool next_hex(const char **p, uint64_t *ret) {
         char *end;
@@ -89,7 +88,7 @@ static int foreign_stack_pointer(int thread_fd, pid_t tid, uint64_t *ret, long *
                 *ret_nr = SYS_restart_syscall; /* any: it is in one */
                 return 0;
         }
-        switch (tracee_stop(&t, tid, STOP_TIMEOUT_USEC)) {
+        switch (tracee_stop(&t, tid, TRACEE_STOP_TIMEOUT_USEC)) {
         case TRACEE_STOPPED:
                 *ret = arch_sp(&t.state);
                 *ret_nr = arch_syscall(&t.state, args);

@@ -12,6 +12,12 @@
 
 #include "probe/arch/arch.h"
 #include "probe/proto.h"
+#include "util/clock.h"
+
+/* A blocked thread stops within a scheduling delay, which was seen to be above 500 ms for a nice one among many.
+ * Waiting costs it nothing; let go before it stopped, it sees an EINTR that nobody repairs, if its call is of that
+ * class. */
+#define TRACEE_STOP_TIMEOUT_USEC (3 * USEC_PER_SEC)
 
 typedef struct Tracee {
         pid_t tid;
