@@ -66,7 +66,7 @@ static bool is_size(uint64_t bytes) {
 
 /* Head of an arena whose bins[] are known, as it was for a moment. */
 static bool read_arena_once(Window *w, const GlibcLayout *l, uint64_t addr, GlibcArena *ret) {
-        const unsigned char *p = window_get(w, addr, STATE_MAX);
+        const unsigned char *p = window_peek(w, addr, STATE_MAX);
         GlibcArena a = {.addr = addr, .bins = addr + l->bins};
         uint64_t size;
 
@@ -312,7 +312,7 @@ static int heap_segments(Window *w, const Glibc *g, const GlibcArena *a, GlibcSe
         size_t n = 0;
 
         while (heap != 0) {
-                const unsigned char *p = window_get(w, heap, 32);
+                const unsigned char *p = window_peek(w, heap, 32);
                 uint64_t prev, size, first;
 
                 if (!p || n == max || word(p, 0) != a->addr)

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "probe/inject/scratch.h"
+
 enum {
         PAGE = 4096,
         IS_MMAPPED = 2,
@@ -30,12 +32,11 @@ static bool is_private_memory(const Maps *maps, const Map *m) {
 
 /* A chunk with a mapping of its own: its size, with the flag, is in the second word, the first is what was lost to
  * alignment; together they are whole pages. Neighbours lie in one map of the kernel's. */
-static int add_chunks(Window *w, const Maps *maps, const Map *m, Ranges *ret) {
+static int add_chunks(Window *w, const Map *m, Ranges *ret) {
         uint64_t at = m->start;
 
-        (void)maps;
         for (unsigned i = 0; i < CHUNKS_MAX && at + 16 <= m->end; i++) {
-                const void *p = window_get(w, at, 16);
+                const void *p = window_peek(w, at, 16);
                 uint64_t before, size;
                 int r;
 
@@ -51,7 +52,6 @@ static int add_chunks(Window *w, const Maps *maps, const Map *m, Ranges *ret) {
                 if (r < 0)
                         return r;
                 at += before + (size & ~7ULL);
-                window_forget(w); /* what lies within a large block is nobody's business */
         }
         return 0;
 }
@@ -81,10 +81,8 @@ int owners_of_glibc(Window *w, const Glibc *g, const Maps *maps, Ranges *ret) {
         if (g->params.known && g->params.n_mmaps == 0)
                 return r;
         for (size_t i = 0; r == 0 && i < maps->n; i++)
-                if (is_private_memory(maps, &maps->map[i])) {
-                        window_forget(w);
-                        r = add_chunks(w, maps, &maps->map[i], ret);
-                }
+                if (is_private_memory(maps, &maps->map[i]))
+                        r = add_chunks(w, &maps->map[i], ret);
         return r;
 }
 
@@ -92,9 +90,10 @@ int owners_of_glibc(Window *w, const Glibc *g, const Maps *maps, Ranges *ret) {
  * are its own address on x86_64 (sysdeps/x86_64/nptl/tls.h). Behind those 704 bytes come the links of a list that all
  * threads with a stack of glibc's making hang on, and the number, 0 once it has ended (nptl/descr.h, 2.17 to 2.42). */
 enum {
-        PTHREAD_BYTES = 2304, /* of 2.42; older ones are shorter, and then the map goes on behind them */
-        LIST_AT = 704,
-        TID_AT = 720,
+        PTHREAD_BYTES = 2304,  /* of 2.42 */
+        PTHREAD_LEAST = 1744,  /* of what is needed, where the map ends behind a shorter one */
+        TID_AT = PTHREAD_TID_OFFSET,
+        LIST_AT = TID_AT - 16,
         THREADS_MAX = 65536,
 };
 
@@ -117,14 +116,17 @@ static bool find_block(const unsigned char *p, uint64_t tcb, uint64_t *ret_start
 /* Return: 1: taken, *ret_next is the next one's list entry; 0: it is none; negative errno. */
 static int take_thread(Window *w, uint64_t tcb, int32_t ns_pid, Ranges *ret, uint64_t *ret_next) {
         unsigned char copy[PTHREAD_BYTES] = {0};
-        const void *p = window_get(w, tcb, PTHREAD_BYTES);
+        size_t n = PTHREAD_BYTES;
+        const void *p = window_peek(w, tcb, n);
         uint64_t start, end;
         int32_t tid;
         int r;
 
-        if (!p && !(p = window_get(w, tcb, TID_AT + 1024)))
+        if (!p)
+                p = window_peek(w, tcb, n = PTHREAD_LEAST);
+        if (!p)
                 return 0;
-        memcpy(copy, p, w->len - (tcb - w->base) < PTHREAD_BYTES ? TID_AT + 1024 : PTHREAD_BYTES);
+        memcpy(copy, p, n);
         memcpy(&tid, copy + TID_AT, sizeof(tid));
         if (word(copy, 0) != tcb || word(copy, 16) != tcb || tid < 0 || tid == ns_pid)
                 return 0;
@@ -143,7 +145,7 @@ static uint64_t find_tcb(Window *w, const Map *m) {
         for (uint64_t at = (m->end - TCB_BYTES) & ~(uint64_t)(TCB_ALIGN - 1); at >= from && at >= TCB_ALIGN;
              at -= TCB_ALIGN) {
                 uint64_t start = at & ~(uint64_t)(PAGE - 1);
-                const unsigned char *p = window_get(w, start, min_of((uint64_t)PAGE, m->end - start));
+                const unsigned char *p = window_peek(w, start, min_of((uint64_t)PAGE, m->end - start));
 
                 if (!p)
                         return 0;

@@ -47,7 +47,7 @@ typedef struct Survey {
         char allocator[32]; /* that `malloc` resolves to: "glibc 2.36", "jemalloc"; "" = not known */
         char layout[16];    /* of glibc's arenas: "2.27-2.42" */
         /* the process */
-        uint64_t rss_bytes, pss_bytes, uss_bytes, swap_bytes, page_table_bytes;
+        uint64_t rss_bytes, pss_bytes, uss_bytes, swap_bytes;
         /* glibc's heap: n_arenas .. free_bytes as mallinfo2() counts them (arena, uordblks, fordblks) */
         uint64_t n_arenas, system_bytes, in_use_bytes, free_bytes;
         uint64_t n_mmapped, mmapped_bytes, mmap_threshold, trim_threshold;

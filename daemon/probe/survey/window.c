@@ -19,8 +19,8 @@ void window_forget(Window *w) {
 }
 
 /* A block begins at the wanted address: the walk goes upwards, what lies below is not asked for again. */
-static bool fill(Window *w, uint64_t addr) {
-        ssize_t n = w->read(w->userdata, addr, w->buf, WINDOW_BYTES);
+static bool fill(Window *w, uint64_t addr, size_t want) {
+        ssize_t n = w->read(w->userdata, addr, w->buf, want);
 
         w->n_reads++;
         w->base = addr;
@@ -29,17 +29,25 @@ static bool fill(Window *w, uint64_t addr) {
         return n > 0;
 }
 
-const void *window_get(Window *w, uint64_t addr, size_t n) {
+static const void *get(Window *w, uint64_t addr, size_t n, size_t want) {
         if (n > WINDOW_BYTES / 2 || addr > UINT64_MAX - n)
                 return NULL;
         if (addr < w->base || addr - w->base > w->len || w->len - (addr - w->base) < n)
-                if (!fill(w, addr) || w->len < n)
+                if (!fill(w, addr, want) || w->len < n)
                         return NULL;
         return w->buf + (addr - w->base);
 }
 
+const void *window_get(Window *w, uint64_t addr, size_t n) {
+        return get(w, addr, n, WINDOW_BYTES);
+}
+
+const void *window_peek(Window *w, uint64_t addr, size_t n) {
+        return get(w, addr, n, n);
+}
+
 bool window_u64(Window *w, uint64_t addr, uint64_t *ret) {
-        const void *p = window_get(w, addr, sizeof(*ret));
+        const void *p = window_peek(w, addr, sizeof(*ret));
 
         if (p)
                 memcpy(ret, p, sizeof(*ret));

@@ -38,7 +38,10 @@ void window_done(Window *w);
  */
 const void *window_get(Window *w, uint64_t addr, size_t n);
 
-/* window_u64() - one word. Return: false: not readable; then @ret is untouched. */
+/* window_peek() - the same for what lies anywhere: reads @n bytes, and not what comes behind them. */
+const void *window_peek(Window *w, uint64_t addr, size_t n);
+
+/* window_u64() - one word, that lies anywhere. Return: false: not readable; then @ret is untouched. */
 bool window_u64(Window *w, uint64_t addr, uint64_t *ret) _must_check_;
 
 /* window_forget() - what comes next is read anew. */
