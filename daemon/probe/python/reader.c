@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "probe/python/reader.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#define SEALS       (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) /* memfd_create(2): Linux 3.17 */
+#include "probe/sealed.h"
+
 #define FLAGS_KNOWN (2u * PYTHON_HAVE_THREADS - 1)
 /* More than any 64-bit process maps (128 TiB of 16-byte objects at the least), and small enough that the sum over all
  * types cannot overflow. */
@@ -64,40 +63,13 @@ const char *python_report_check(const void *buf, size_t size) {
         return NULL;
 }
 
-static int read_whole(int fd, void *buf, size_t size) {
-        for (size_t at = 0; at < size;) {
-                ssize_t n = pread(fd, (char *)buf + at, size - at, (off_t)at);
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n <= 0)
-                        return n < 0 ? -errno : -EBADMSG;
-                at += (size_t)n;
-        }
-        return 0;
-}
-
 int python_report_read(int fd, PythonReport *ret, const char **ret_why) {
         static const size_t size_max = sizeof(PythonCensus) + PYTHON_TYPES_MAX * sizeof(PythonType);
         _cleanup_free_ void *buf = NULL;
         PythonType *types;
-        struct stat st;
         size_t size, n;
-        int r;
+        int r = sealed_read(fd, sizeof(PythonCensus), size_max, &buf, &size, ret_why);
 
-        *ret_why = "it is no sealed memory file";
-        if (fstat(fd, &st) < 0)
-                return -errno;
-        if (!S_ISREG(st.st_mode) || (fcntl(fd, F_GET_SEALS) & SEALS) != SEALS)
-                return -EBADMSG;
-        *ret_why = "its size is impossible";
-        if (st.st_size < (off_t)sizeof(PythonCensus) || st.st_size > (off_t)size_max)
-                return -EBADMSG;
-        size = (size_t)st.st_size;
-        buf = malloc(size);
-        if (!buf)
-                return -ENOMEM;
-        r = read_whole(fd, buf, size);
         if (r < 0)
                 return r;
         *ret_why = python_report_check(buf, size);
