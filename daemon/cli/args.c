@@ -14,6 +14,8 @@
 #include "util/format.h"
 #include "util/parse.h"
 
+#define SPAN_MAX_USEC (7 * USEC_PER_DAY)
+
 int args_error(const struct Command *c, const char *fmt, ...) {
         _cleanup_buf_ Buf text = BUF_NULL, safe = BUF_NULL;
         va_list ap;
@@ -210,6 +212,23 @@ int args_parse(const struct Command *c, int argc, char **argv, void *values, uns
                 return args_error(c, "'%s' is one word too many", ret->word[n_max]);
         if (ret->n < n_min)
                 return args_error(c, "expected %s", c->args);
+        return 0;
+}
+
+int args_span(const struct Command *c, const char *option, const char *text, const char *least, uint64_t *ret_usec) {
+        uint64_t v, min = 0;
+        int r = parse_u64(text, &v);
+
+        if (r == 0)
+                r = v <= SPAN_MAX_USEC / USEC_PER_SEC ? 0 : -ERANGE;
+        if (r == 0)
+                v *= USEC_PER_SEC;
+        else if (r == -EINVAL)
+                r = parse_duration(text, &v);
+        if (r < 0 || parse_duration(least, &min) < 0 || v < min || v > SPAN_MAX_USEC)
+                return args_error(c, "%s: '%s' is not a time from %s to 7d (a bare number is seconds)", option, text,
+                                  least);
+        *ret_usec = v;
         return 0;
 }
 

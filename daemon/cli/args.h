@@ -53,6 +53,14 @@ int args_parse(const struct Command *c, int argc, char **argv, void *values, uns
 /* args_pid() - a positive decimal number. Return: 0; -EINVAL, said on stderr. */
 int args_pid(const struct Command *c, const char *word, pid_t *ret) _must_check_;
 
+/**
+ * args_span() - the value of @option, a span that is waited for: seconds, or a duration with its units
+ * @least: the shortest that is taken, as text: "1ms". The longest is 7 days
+ * Return: 0; -EINVAL, said on stderr.
+ */
+int args_span(const struct Command *c, const char *option, const char *text, const char *least,
+              uint64_t *ret_usec) _must_check_;
+
 /* args_error() - "plateau NAME: <text>" and where to read more, on stderr. Return: -EINVAL. */
 int args_error(const struct Command *c, const char *fmt, ...) _printf_(2, 3);
 

@@ -2,6 +2,7 @@
 #include "cli/ask.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -107,6 +108,20 @@ void ask_probe(Ask *a, ProbeClient *client, const ProbeRequest *request, uint64_
 
 void ask_take(Ask *a) {
         a->result = result_of((ProbeResult)a->reply.result);
+}
+
+bool ask_wait(Ask *a, uint64_t deadline_usec, const char *what) {
+        struct pollfd end = {.fd = a->pid_fd, .events = POLLIN}; /* of no pidfd (before Linux 5.3) poll() only waits */
+
+        for (uint64_t now = now_mono_usec(); now < deadline_usec; now = now_mono_usec()) {
+                uint64_t msec = (deadline_usec - now + 999) / 1000;
+
+                if (poll(&end, 1, (int)min_of(msec, (uint64_t)USEC_PER_DAY / 1000)) > 0) {
+                        ask_fail(a, PROBE_E_GONE, "it ended before the %s", what);
+                        return false;
+                }
+        }
+        return true;
 }
 
 CliExit ask_exit(const Ask *a) {

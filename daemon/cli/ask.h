@@ -46,6 +46,10 @@ void ask_fail(Ask *a, ProbeResult result, const char *fmt, ...) _printf_(3, 4);
 /* ask_take() - the reply was filled in by somebody else than the probe: what it says is the result. */
 void ask_take(Ask *a);
 
+/* ask_wait() - until @deadline_usec (CLOCK_MONOTONIC). Return: false: the process has ended, and the reply says that it
+ * did before @what. */
+bool ask_wait(Ask *a, uint64_t deadline_usec, const char *what) _must_check_;
+
 /* ask_exit() - the exit status of @a->result. */
 CliExit ask_exit(const Ask *a);
 

@@ -2,7 +2,6 @@
 #include "cli/cli.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,10 +10,8 @@
 #include "cli/explain-view.h"
 #include "probe/survey/reader.h"
 #include "util/clock.h"
-#include "util/parse.h"
 
 #define ANSWER_GRACE_USEC (15 * USEC_PER_SEC)
-#define DIFF_MAX_USEC     (7 * USEC_PER_DAY)
 #define DIFF_LOOKS        7 /* enough to see a growth that comes to its end */
 
 typedef struct ExplainArgs {
@@ -91,18 +88,6 @@ static bool look(const ExplainArgs *a, Explanation *e, ProbeClient *client, Watc
         return true;
 }
 
-/* The time between two looks. Return: false: it ended meanwhile. */
-static bool wait_until(Explanation *e, uint64_t deadline) {
-        struct pollfd end = {.fd = e->ask.pid_fd, .events = POLLIN};
-
-        for (uint64_t now = now_mono_usec(); now < deadline; now = now_mono_usec())
-                if (poll(&end, 1, (int)min_of((deadline - now + 999) / 1000, (uint64_t)USEC_PER_DAY / 1000)) > 0) {
-                        ask_fail(&e->ask, PROBE_E_GONE, "it ended before the last look");
-                        return false;
-                }
-        return true;
-}
-
 static void explain(const ExplainArgs *a, uint64_t diff_usec, pid_t pid, Explanation *e) {
         ProbeClient *client = ask_identify(&e->ask, pid) ? ask_start(&e->ask, a->probe) : NULL;
         size_t n = diff_usec ? a->looks : 1;
@@ -114,7 +99,8 @@ static void explain(const ExplainArgs *a, uint64_t diff_usec, pid_t pid, Explana
                 ask_fail(&e->ask, PROBE_E_INTERNAL, "out of memory");
         watched_init(&w, pid);
         for (size_t i = 0; e->classes && i < n; i++)
-                if (!wait_until(e, begin + (i ? diff_usec * i / (n - 1) : 0)) || !look(a, e, client, &w)) {
+                if (!ask_wait(&e->ask, begin + (i ? diff_usec * i / (n - 1) : 0), "last look") ||
+                    !look(a, e, client, &w)) {
                         e->n_looks = 0;
                         break;
                 }
@@ -140,23 +126,6 @@ static void print(const ExplainArgs *a, const Explanation *e) {
         fputs(buf_str(&s.buf), stdout);
 }
 
-/* Seconds, as the option's name for its value says; or a duration with its units. */
-static int parse_diff(const Command *self, const char *text, uint64_t *ret_usec) {
-        uint64_t v;
-        int r = parse_u64(text, &v);
-
-        if (r == 0)
-                r = v <= DIFF_MAX_USEC / USEC_PER_SEC ? 0 : -ERANGE;
-        if (r == 0)
-                v *= USEC_PER_SEC;
-        else if (r == -EINVAL)
-                r = parse_duration(text, &v);
-        if (r < 0 || v < 100 * USEC_PER_MSEC || v > DIFF_MAX_USEC)
-                return args_error(self, "--diff: '%s' is not a time from 100ms to 7d (a bare number is seconds)", text);
-        *ret_usec = v;
-        return 0;
-}
-
 static int explain_main(const Command *self, int argc, char **argv) {
         ExplainArgs a = {.budget_usec = 5 * USEC_PER_SEC, .looks = DIFF_LOOKS};
         Explanation e = EXPLANATION_NULL;
@@ -168,7 +137,8 @@ static int explain_main(const Command *self, int argc, char **argv) {
 
         if (r != 0)
                 return r < 0 ? CLI_USAGE : CLI_OK;
-        if (args_pid(self, words.word[0], &pid) < 0 || (a.diff && parse_diff(self, a.diff, &diff_usec) < 0))
+        if (args_pid(self, words.word[0], &pid) < 0 ||
+            (a.diff && args_span(self, "--diff", a.diff, "100ms", &diff_usec) < 0))
                 return CLI_USAGE;
         explain(&a, diff_usec, pid, &e);
         print(&a, &e);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cli.h"
 
-#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,37 +8,18 @@
 #include "cli/inspect-view.h"
 #include "cli/words.h"
 #include "util/clock.h"
-#include "util/parse.h"
 
 /* The probe keeps its own time; this is what we allow it on top before we call it dead. */
 #define ANSWER_GRACE_USEC (15 * USEC_PER_SEC)
 /* Sent in any case: the probe allows its worker no more time than it was asked for. */
 #define BUDGET_USEC      (2 * USEC_PER_SEC)
 #define BUDGET_CALL_USEC (500 * USEC_PER_MSEC) /* for which a server's clients mostly bear to wait */
-#define DIFF_MAX_USEC    (7 * USEC_PER_DAY)
 
 typedef struct InspectArgs {
         bool json, call, allow_seccomp;
         const char *diff, *probe;
         uint64_t top, budget_usec, timeout_usec, find_timeout_usec;
 } InspectArgs;
-
-/* Seconds, as the option's name for its value says; or a duration with its units, as everywhere else. */
-static int parse_diff(const Command *self, const char *text, uint64_t *ret_usec) {
-        uint64_t v;
-        int r = parse_u64(text, &v);
-
-        if (r == 0)
-                r = v <= DIFF_MAX_USEC / USEC_PER_SEC ? 0 : -ERANGE;
-        if (r == 0)
-                v *= USEC_PER_SEC;
-        else if (r == -EINVAL)
-                r = parse_duration(text, &v);
-        if (r < 0 || v < USEC_PER_MSEC || v > DIFF_MAX_USEC)
-                return args_error(self, "--diff: '%s' is not a time from 1ms to 7d (a bare number is seconds)", text);
-        *ret_usec = v;
-        return 0;
-}
 
 /* One census. Return: whether there is one; else @ask says why not. */
 static bool take_census(const InspectArgs *a, Ask *ask, ProbeClient *client, PythonReport *ret) {
@@ -68,23 +48,6 @@ static bool take_census(const InspectArgs *a, Ask *ask, ProbeClient *client, Pyt
         return r == 0;
 }
 
-/* The time between two censuses. Return: false: it ended meanwhile. */
-static bool wait_between(Ask *ask, uint64_t usec) {
-        uint64_t now = now_mono_usec(), deadline = now + usec;
-        struct pollfd end = {.fd = ask->pid_fd,
-                             .events = POLLIN}; /* of no pidfd (before Linux 5.3) poll() only waits */
-
-        for (; now < deadline; now = now_mono_usec()) {
-                uint64_t msec = (deadline - now + 999) / 1000;
-
-                if (poll(&end, 1, (int)min_of(msec, (uint64_t)USEC_PER_DAY / 1000)) > 0) {
-                        ask_fail(ask, PROBE_E_GONE, "it ended before the second census");
-                        return false;
-                }
-        }
-        return true;
-}
-
 static void inspect(const InspectArgs *a, uint64_t diff_usec, pid_t pid, Inspection *i) {
         ProbeClient *client = ask_identify(&i->ask, pid) ? ask_start(&i->ask, a->probe) : NULL;
         bool ok = client != NULL;
@@ -95,7 +58,7 @@ static void inspect(const InspectArgs *a, uint64_t diff_usec, pid_t pid, Inspect
                 if (ok && isatty(STDERR_FILENO) && !a->json)
                         fprintf(stderr, "plateau inspect: the first census is taken, the second follows in %s\n",
                                 words_time(text, diff_usec));
-                ok = ok && wait_between(&i->ask, diff_usec);
+                ok = ok && ask_wait(&i->ask, now_mono_usec() + diff_usec, "second census");
         }
         i->is_diff = diff_usec > 0;
         i->has_census = ok && take_census(a, &i->ask, client, &i->last);
@@ -136,7 +99,8 @@ static int inspect_main(const Command *self, int argc, char **argv) {
 
         if (r != 0)
                 return r < 0 ? CLI_USAGE : CLI_OK;
-        if (args_pid(self, words.word[0], &pid) < 0 || (a.diff && parse_diff(self, a.diff, &diff_usec) < 0))
+        if (args_pid(self, words.word[0], &pid) < 0 ||
+            (a.diff && args_span(self, "--diff", a.diff, "1ms", &diff_usec) < 0))
                 return CLI_USAGE;
         i.top = (unsigned)a.top;
         if (a.budget_usec == 0)
