@@ -77,7 +77,7 @@ static void judge(Looks *l, const Survey *s, const Sample *sample) {
         diagnose(&(DiagnoseInput){l->look, l->n, sample->limit_bytes}, &d->verdict);
 }
 
-int looks_take(Looks *l, int fd, const Sample *sample, double budget_ratio, const char **ret_why) {
+int looks_take(Looks *l, int fd, const Sample *sample, bool own_group, double budget_ratio, const char **ret_why) {
         _cleanup_free_ Survey *s = NULL;
         int r;
 
@@ -96,7 +96,7 @@ int looks_take(Looks *l, int fd, const Sample *sample, double budget_ratio, cons
         if (r < 0)
                 return r;
         l->rest_usec = (uint64_t)((double)min_of(s->cpu_usec, (uint64_t)USEC_PER_HOUR) / budget_ratio);
-        add(l, s, sample);
+        add(l, s, own_group ? sample : NULL);
         judge(l, s, sample);
         return 0;
 }

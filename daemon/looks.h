@@ -35,7 +35,9 @@ bool looks_due(const Looks *l, uint64_t now_usec, uint64_t interval_usec);
 /**
  * looks_take() - one more, out of the table @fd that came with a reply
  * @sample:       the last one: the cgroup's figures and the limit
+ * @own_group:    those figures are all this target's (company_is_own())
  * @budget_ratio: share of one core: what it cost is how long to rest
  * Return: 0; negative errno: nothing is taken, @ret_why says why (static).
  */
-int looks_take(Looks *l, int fd, const Sample *sample, double budget_ratio, const char **ret_why) _must_check_;
+int looks_take(Looks *l, int fd, const Sample *sample, bool own_group, double budget_ratio,
+               const char **ret_why) _must_check_;

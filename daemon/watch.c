@@ -8,6 +8,7 @@
 
 #include "actions.h"
 #include "looks.h"
+#include "sample/company.h"
 #include "watch-log.h"
 
 #define SMAPS_INTERVAL_MIN_USEC (10 * USEC_PER_SEC)  /* however cheap it is */
@@ -241,8 +242,8 @@ static void take_survey(Watch *w, const ProbeReply *r, int fd, int error) {
         if (error < 0 || w->asked_generation != w->generation)
                 return;
         w->counters.surveys_total++;
-        if (r->result == PROBE_OK &&
-            looks_take(&w->looks, fd, &w->sample, w->host->settings->sample.survey_budget_ratio, &why) == 0) {
+        if (r->result == PROBE_OK && looks_take(&w->looks, fd, &w->sample, company_is_own(&w->target),
+                                                w->host->settings->sample.survey_budget_ratio, &why) == 0) {
                 w->counters.survey_cpu_usec_total += w->looks.diagnosis.cpu_usec;
                 watch_log_verdict(NAME(w), &w->looks.diagnosis, was);
         } else if (w->counters.surveys_failed_total++ == 0)

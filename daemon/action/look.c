@@ -33,11 +33,10 @@ static void take_parts(const Survey *s, DiagnoseLook *l) {
                 l->known &= ~(1u << DIAGNOSE_HEAP_FREE);
 }
 
-/* A group tells of this process where this process is most of it. */
 static void take_cgroup(const Sample *sample, DiagnoseLook *l) {
         const CgroupSample *c = &sample->cgroup;
 
-        if (!(sample->have & SAMPLE_HAVE_CGROUP) || l->rss_bytes < c->anon_bytes / 2)
+        if (!(sample->have & SAMPLE_HAVE_CGROUP))
                 return;
         l->part_bytes[DIAGNOSE_PAGE_CACHE] = less(c->file_bytes, l->part_bytes[DIAGNOSE_FILES]);
         l->part_bytes[DIAGNOSE_TMPFS] = less(c->shmem_bytes, l->part_bytes[DIAGNOSE_SHARED]);

@@ -11,7 +11,7 @@
 
 /**
  * look_make() - one look out of a survey
- * @sample:  of about the same time, for the cgroup's part of it; NULL: not known
+ * @sample:  of about the same time, for the cgroup's part of it; NULL: not known, or not this process' alone
  * @classes: DIAGNOSE_CLASSES, filled and pointed at by @ret; NULL: without sizes
  */
 void look_make(const Survey *s, const Sample *sample, DiagnoseClass *classes, DiagnoseLook *ret);

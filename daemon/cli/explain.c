@@ -9,6 +9,7 @@
 
 #include "cli/explain-view.h"
 #include "probe/survey/reader.h"
+#include "sample/company.h"
 #include "util/clock.h"
 
 #define ANSWER_GRACE_USEC (15 * USEC_PER_SEC)
@@ -78,7 +79,8 @@ static bool look(const ExplainArgs *a, Explanation *e, ProbeClient *client, Watc
         if (!s)
                 return false;
         watched_sample(w, &e->sample);
-        look_make(s, &e->sample, e->classes + e->n_looks * DIAGNOSE_CLASSES, &e->looks[e->n_looks]);
+        look_make(s, company_is_own(&w->target) ? &e->sample : NULL, e->classes + e->n_looks * DIAGNOSE_CLASSES,
+                  &e->looks[e->n_looks]);
         e->n_looks++;
         if (!e->first)
                 e->first = s;

@@ -189,16 +189,15 @@ static Grown grown_parts(const DiagnoseInput *in, bool of_cgroup) {
         return ret;
 }
 
-static bool judge_growth(const DiagnoseInput *in, Verdict *v) {
+/* What explains a growth: memory of the process itself, else what its cgroup counts beyond that. Return: false: none.
+ */
+static bool judge_growth(const DiagnoseInput *in, bool of_cgroup, Verdict *v) {
         double min = growth_min(in), all, best;
-        Grown g = grown_parts(in, false);
+        Grown g = grown_parts(in, of_cgroup);
 
         /* memory that malloc gave out and nobody touched is not in RSS, and no problem */
-        if (growth(in, figure_rss, 0) < min || g.best < min) {
-                g = grown_parts(in, true);
-                if (g.best < min)
-                        return false;
-        }
+        if (g.best < min || (!of_cgroup && growth(in, figure_rss, 0) < min))
+                return false;
         all = g.all;
         best = g.best;
         v->part = g.part;
@@ -219,6 +218,11 @@ static bool judge_growth(const DiagnoseInput *in, Verdict *v) {
                         v->kind = VERDICT_WARM_UP;
         }
         return true;
+}
+
+/* Pages of a fork become its own while RSS stays. */
+static bool copies_grow(const DiagnoseInput *in) {
+        return in->n > 1 && growth(in, figure_uss, 0) >= growth_min(in);
 }
 
 /* ---- what is there */
@@ -247,7 +251,7 @@ static void judge_state(const DiagnoseInput *in, Verdict *v) {
                 v->kind = VERDICT_PINNED;
                 v->part = DIAGNOSE_HEAP_FREE;
                 v->confidence = 0.9;
-        } else if (in->n > 1 && growth(in, figure_uss, 0) >= growth_min(in)) {
+        } else if (copies_grow(in)) {
                 v->kind = VERDICT_COPY_ON_WRITE;
                 v->confidence = 0.7;
         } else if (in->n > 1) {
@@ -303,7 +307,8 @@ void diagnose(const DiagnoseInput *in, Verdict *ret) {
                 v.rss_bytes_per_s = slope(in, 0, figure_rss, 0, NULL);
                 v.uss_bytes_per_s = slope(in, 0, figure_uss, 0, NULL);
         }
-        if (!v.growing || !judge_growth(in, &v))
+        /* the process' own memory first: page cache grows beside everything, and the kernel can take it back */
+        if (!v.growing || (!judge_growth(in, false, &v) && (copies_grow(in) || !judge_growth(in, true, &v))))
                 judge_state(in, &v);
         if (v.growing && (v.kind == VERDICT_LIVE_GROWTH || v.kind == VERDICT_WARM_UP))
                 find_class(in, &v);

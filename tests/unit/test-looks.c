@@ -43,7 +43,7 @@ static int take(Looks *l, const Survey *s, bool sealed, const char **ret_why) {
         assert_int_equal(write(fd, s, sizeof(*s)), sizeof(*s));
         if (sealed)
                 assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE), 0);
-        r = looks_take(l, fd, &nothing, 0.001, ret_why);
+        r = looks_take(l, fd, &nothing, true, 0.001, ret_why);
         close(fd);
         return r;
 }
