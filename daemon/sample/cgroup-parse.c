@@ -33,9 +33,10 @@ static const StatKey stat_keys[] = {
         KEY("total_swap", NULL, swap),
         KEY("hierarchical_memory_limit", NULL, limit),
         KEY("hierarchical_memsw_limit", NULL, memsw_limit),
+        KEY("total_active_file", "active_file", active_file),
 };
 
-_Static_assert(1 << (ELEMENTSOF(stat_keys) - 1) == CGROUP_STAT_MEMSW_LIMIT, "stat_keys follows CgroupStatField");
+_Static_assert(1 << (ELEMENTSOF(stat_keys) - 1) == CGROUP_STAT_ACTIVE_FILE, "stat_keys follows CgroupStatField");
 
 /* "key value" up to @end. Return: false when it is not this key or no number. */
 static bool take_pair(const char *line, const char *end, const char *key, uint64_t *ret) {

@@ -28,13 +28,14 @@ typedef enum CgroupStatField {
         CGROUP_STAT_SWAP = 1 << 12,               /* v1 with swap accounting */
         CGROUP_STAT_LIMIT = 1 << 13,              /* v1: hierarchical_memory_limit */
         CGROUP_STAT_MEMSW_LIMIT = 1 << 14,        /* v1: hierarchical_memsw_limit */
+        CGROUP_STAT_ACTIVE_FILE = 1 << 15,
 } CgroupStatField;
 
 typedef struct CgroupStat {
         uint32_t have;
         uint64_t anon, file, shmem;
         uint64_t kernel, kernel_stack, page_tables, percpu, sock, vmalloc, slab_reclaimable, slab_unreclaimable;
-        uint64_t inactive_file, swap, limit, memsw_limit;
+        uint64_t inactive_file, swap, limit, memsw_limit, active_file;
 } CgroupStat;
 
 /**

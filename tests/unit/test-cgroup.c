@@ -3,6 +3,7 @@
 
 #include <limits.h>
 
+#include "sample/cgroup-detail.h"
 #include "sample/cgroup-parse.h"
 #include "unit/tree.h"
 
@@ -127,6 +128,62 @@ static void test_all_fields(void **state _unused_) {
         assert_int_equal(s.events_max, 17);
         assert_int_equal(s.events_oom_kill, 3);
         assert_true(s.pressure_some_avg10_ratio == 0.02);
+}
+
+static void test_detail(void **state _unused_) {
+        _cleanup_fd_ int v2_fd = fixture_open("cgroup/v2"), v1_fd = fixture_open("cgroup/v1");
+        const uint32_t parts = CGROUP_STAT_ACTIVE_FILE | CGROUP_STAT_SLAB_RECLAIMABLE | CGROUP_STAT_PAGE_TABLES;
+        Cgroup c = CGROUP_NULL;
+        CgroupSample s;
+        CgroupDetail d;
+        uint32_t have;
+
+        assert_int_equal(cgroup_detail_read(&c, &d), -ENODEV);
+        assert_int_equal(cgroup_open(v2_fd, "0::/\n", 7, &c), 0);
+        assert_int_equal(cgroup_read(&c, &s, &have), 0);
+        assert_int_equal(cgroup_detail_read(&c, &d), 0);
+        assert_int_equal(d.stat.have & parts, parts);
+        assert_int_equal(d.stat.active_file, 96468992);
+        assert_int_equal(d.stat.inactive_file, 104857600);
+        assert_int_equal(d.stat.page_tables, 2097152);
+        assert_int_equal(d.levels_up, 0);
+        assert_non_null(strstr(d.path, "cgroup/v2"));
+        cgroup_close(&c);
+
+        /* of v1 the kernel's memory is known as one figure, and the group is the ancestor whose limit rules */
+        assert_int_equal(cgroup_open(v1_fd, V1("/kube/app"), 7, &c), 0);
+        assert_int_equal(cgroup_read(&c, &s, &have), 0);
+        assert_int_equal(cgroup_detail_read(&c, &d), 0);
+        assert_int_equal(d.stat.have & parts, 0);
+        assert_int_equal(d.levels_up, 1);
+        assert_non_null(strstr(d.path, "v1/memory/kube"));
+        assert_null(strstr(d.path, "app"));
+        cgroup_close(&c);
+}
+
+static void test_path_shown(void **state _unused_) {
+        static const struct {
+                unsigned version;
+                const char *file, *shown;
+        } cases[] = {
+                {1, "/sys/fs/cgroup/memory/a/b/memory.stat", "/a/b"},
+                {1, "/sys/fs/cgroup/memory/memory.stat", "/"},
+                {2, "/sys/fs/cgroup/memory/memory.stat", "/memory"},
+                {2, "/sys/fs/cgroup/memory.stat", "/"},
+                {2, "/sys/fs/cgrouped/x/memory.stat", "/sys/fs/cgrouped/x"},
+                {1, "/memory.stat", "/"},
+                {1, "pipe:[4]", ""},
+        };
+        char shown[CGROUP_PATH_SHOWN], file[600];
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                cgroup_path_show(cases[i].file, cases[i].version, shown);
+                assert_string_equal(shown, cases[i].shown);
+        }
+        snprintf(file, sizeof(file), "/%0500d/leaf/memory.stat", 0);
+        cgroup_path_show(file, 2, shown);
+        assert_int_equal(strlen(shown), CGROUP_PATH_SHOWN - 1);
+        assert_string_equal(shown + strlen(shown) - 5, "/leaf");
 }
 
 static void test_limit_changes_while_open(void **state _unused_) {
@@ -351,7 +408,8 @@ static void test_kernel_sum(void **state _unused_) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_finds_and_reads),
-                cmocka_unit_test(test_all_fields),
+                cmocka_unit_test(test_all_fields), cmocka_unit_test(test_detail),
+                cmocka_unit_test(test_path_shown),
                 cmocka_unit_test(test_limit_changes_while_open),
                 cmocka_unit_test(test_files_missing),
                 cmocka_unit_test(test_hostile_tree),

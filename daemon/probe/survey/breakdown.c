@@ -34,6 +34,8 @@ static bool starts_with(const char *s, const char *prefix) {
 }
 
 static PartKind kind_of(const Map *m, const char *path, PartKind anonymous) {
+        if (starts_with(path, "/anon_hugepage")) /* MAP_HUGETLB without a file */
+                return PART_ANONYMOUS;
         if (path[0] == '/')
                 return starts_with(path, "/memfd:") || starts_with(path, "/dev/shm/") || starts_with(path, "/SYSV") ||
                                        starts_with(path, "/dev/zero")
@@ -70,6 +72,7 @@ static void add_part(Part *to, const Part *from) {
         to->private_bytes += from->private_bytes;
         to->swap_bytes += from->swap_bytes;
         to->huge_bytes += from->huge_bytes;
+        to->hugetlb_bytes += from->hugetlb_bytes;
         to->n_maps += from->n_maps;
         to->split |= from->split;
 }
@@ -171,9 +174,13 @@ static void take_figure(Vma *v, const char *line, const char *end) {
                 {"Pss:", offsetof(Part, pss_bytes)},
                 {"Private_Clean:", offsetof(Part, private_bytes)},
                 {"Private_Dirty:", offsetof(Part, private_bytes)},
-                {"Private_Hugetlb:", offsetof(Part, private_bytes)},
                 {"Swap:", offsetof(Part, swap_bytes)},
                 {"AnonHugePages:", offsetof(Part, huge_bytes)},
+                {"ShmemPmdMapped:", offsetof(Part, huge_bytes)}, /* Linux 4.8 */
+                {"FilePmdMapped:", offsetof(Part, huge_bytes)},  /* Linux 5.4 */
+                /* Linux 4.4; "Rss" does not count them (Documentation/filesystems/proc.rst, 1.1) */
+                {"Private_Hugetlb:", offsetof(Part, hugetlb_bytes)},
+                {"Shared_Hugetlb:", offsetof(Part, hugetlb_bytes)},
         };
 
         for (size_t i = 0; i < ELEMENTSOF(keys); i++) {

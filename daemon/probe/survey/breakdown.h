@@ -16,7 +16,9 @@
 #define BREAKDOWN_NAME_MAX  120
 
 typedef struct Part {
-        uint64_t size_bytes, rss_bytes, pss_bytes, private_bytes, swap_bytes, huge_bytes;
+        uint64_t size_bytes, rss_bytes, pss_bytes, private_bytes, swap_bytes;
+        uint64_t huge_bytes;    /* of RSS: mapped by huge page table entries, anonymous (THP), shmem or file */
+        uint64_t hugetlb_bytes; /* from the hugetlb pool: in no RSS, PSS or USS, and a counter of its own in cgroups */
         uint64_t n_maps;
         uint32_t kind;  /* PartKind */
         uint32_t split; /* 1: some of its maps are shared with other parts; pss, private, swap and huge are then shares

@@ -180,6 +180,8 @@ static void tell_parts(Survey *s, const Breakdown *b) {
         s->pss_bytes = b->whole.pss_bytes;
         s->uss_bytes = b->whole.private_bytes;
         s->swap_bytes = b->whole.swap_bytes;
+        s->huge_bytes = b->whole.huge_bytes;
+        s->hugetlb_bytes = b->whole.hugetlb_bytes;
         s->flags |= SURVEY_HAVE_PARTS;
 }
 

@@ -48,6 +48,7 @@ typedef struct Survey {
         char layout[16];    /* of glibc's arenas: "2.27-2.42" */
         /* the process */
         uint64_t rss_bytes, pss_bytes, uss_bytes, swap_bytes;
+        uint64_t huge_bytes, hugetlb_bytes; /* as of a Part */
         /* glibc's heap: n_arenas .. free_bytes as mallinfo2() counts them (arena, uordblks, fordblks) */
         uint64_t n_arenas, system_bytes, in_use_bytes, free_bytes;
         uint64_t n_mmapped, mmapped_bytes, mmap_threshold, trim_threshold;
