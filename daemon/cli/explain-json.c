@@ -82,10 +82,53 @@ static void put_breakdown(Json *j, const Survey *v) {
                 json_kv_u64(j, "private_bytes", p->private_bytes);
                 json_kv_u64(j, "swap_bytes", p->swap_bytes);
                 json_kv_u64(j, "huge_bytes", p->huge_bytes);
+                json_kv_u64(j, "hugetlb_bytes", p->hugetlb_bytes);
                 json_kv_u64(j, "maps", p->n_maps);
                 json_object_end(j);
         }
         json_array_end(j);
+}
+
+static void put_stat(Json *j, const Explanation *e, const char *key, CgroupStatField field, uint64_t v) {
+        json_kv_u64_or_null(j, key, e->have_group && e->group.stat.have & field, v);
+}
+
+/* What counts against the limit is usage_bytes: see sample/cgroup.h. */
+static void put_cgroup(Json *j, const Explanation *e) {
+        const CgroupSample *c = &e->sample.cgroup;
+        const CgroupStat *g = &e->group.stat;
+        uint64_t own = explain_own_bytes(e);
+
+        json_key(j, "cgroup");
+        if (!(e->sample.have & SAMPLE_HAVE_CGROUP)) {
+                json_nil(j);
+                return;
+        }
+        json_object_begin(j);
+        json_kv_u64(j, "version", c->version);
+        json_kv_string(j, "path", e->have_group && e->group.path[0] ? e->group.path : NULL);
+        json_kv_u64_or_null(j, "levels_up", e->have_group, e->group.levels_up);
+        json_kv_u64_or_null(j, "limit_bytes", c->limit_bytes > 0, c->limit_bytes);
+        json_kv_u64(j, "usage_bytes", c->usage_bytes);
+        json_kv_u64(j, "current_bytes", c->current_bytes);
+        json_kv_u64(j, "anon_bytes", c->anon_bytes);
+        json_kv_u64(j, "file_bytes", c->file_bytes);
+        put_stat(j, e, "active_file_bytes", CGROUP_STAT_ACTIVE_FILE, g->active_file);
+        put_stat(j, e, "inactive_file_bytes", CGROUP_STAT_INACTIVE_FILE, g->inactive_file);
+        json_kv_u64(j, "shmem_bytes", c->shmem_bytes);
+        json_kv_u64(j, "kernel_bytes", c->kernel_bytes);
+        put_stat(j, e, "slab_reclaimable_bytes", CGROUP_STAT_SLAB_RECLAIMABLE, g->slab_reclaimable);
+        put_stat(j, e, "slab_unreclaimable_bytes", CGROUP_STAT_SLAB_UNRECLAIMABLE, g->slab_unreclaimable);
+        put_stat(j, e, "page_tables_bytes", CGROUP_STAT_PAGE_TABLES, g->page_tables);
+        put_stat(j, e, "kernel_stack_bytes", CGROUP_STAT_KERNEL_STACK, g->kernel_stack);
+        put_stat(j, e, "sock_bytes", CGROUP_STAT_SOCK, g->sock);
+        json_kv_u64(j, "swap_bytes", c->swap_bytes);
+        json_kv_u64_or_null(j, "own_bytes", own > 0, own);
+        json_kv_u64_or_null(j, "processes", e->have_company && e->company.n_processes <= COMPANY_MAX,
+                            e->company.n_processes);
+        json_kv_u64_or_null(j, "strangers", e->have_company && e->company.n_processes <= COMPANY_MAX,
+                            e->company.n_strangers);
+        json_object_end(j);
 }
 
 static void put_verdict(Json *j, const Explanation *e) {
@@ -168,6 +211,10 @@ void explain_json(Buf *b, const Explanation *e) {
                 json_kv_u64(&j, "pss_bytes", v->pss_bytes);
                 json_kv_u64(&j, "uss_bytes", v->uss_bytes);
                 json_kv_u64(&j, "swap_bytes", v->swap_bytes);
+                json_kv_u64(&j, "huge_bytes", v->huge_bytes);
+                json_kv_u64(&j, "hugetlb_bytes", v->hugetlb_bytes);
+                json_kv_u64_or_null(&j, "page_tables_bytes", e->sample.have & SAMPLE_HAVE_STATUS,
+                                    e->sample.page_table_bytes);
                 json_kv_u64_or_null(&j, "limit_bytes", e->sample.limit_bytes > 0, e->sample.limit_bytes);
                 json_kv_u64(&j, "threads", v->n_threads);
                 json_kv_string(&j, "allocator", v->allocator[0] ? v->allocator : NULL);
@@ -175,6 +222,7 @@ void explain_json(Buf *b, const Explanation *e) {
                 put_heap(&j, v);
                 put_arenas(&j, v);
                 put_breakdown(&j, v);
+                put_cgroup(&j, e);
                 put_growth(&j, e);
                 put_sizes(&j, e->first, v);
                 put_survey(&j, v);

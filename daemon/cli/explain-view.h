@@ -8,12 +8,17 @@
 #include "action/look.h"
 #include "cli/ask.h"
 #include "cli/screen.h"
+#include "sample/cgroup-detail.h"
+#include "sample/company.h"
 #include "util/buf.h"
 
 typedef struct Explanation {
         Ask ask;
         Survey *first, *last; /* the same one look twice when there was but one. Owner: the Explanation; NULL = none */
         Sample sample;        /* at the last look: the limit and the cgroup, as far as they can be read */
+        bool have_group, have_company;
+        CgroupDetail group; /* if have_group */
+        Company company;    /* who is in it, if have_company */
         DiagnoseLook looks[DIAGNOSE_LOOKS_MAX];
         DiagnoseClass *classes; /* DIAGNOSE_CLASSES for each look. Owner: the Explanation */
         size_t n_looks;
@@ -31,3 +36,7 @@ void explain_json(Buf *b, const Explanation *e);
 void explain_sentence(Buf *b, const Explanation *e);
 /* explain_advice() - one remedy, for people; "" for REMEDY_NONE. */
 void explain_advice(Buf *b, const Explanation *e, const Remedy *r);
+
+/* explain_own_bytes() - of what the cgroup counts against its limit, what is in this process' RSS: its anonymous and
+ * shared memory. 0 = not known. */
+uint64_t explain_own_bytes(const Explanation *e);

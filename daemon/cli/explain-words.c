@@ -53,3 +53,9 @@ void explain_advice(Buf *b, const Explanation *e, const Remedy *r) {
                 break;
         }
 }
+
+/* Pages of a file in RSS are page cache, which goes before anything is killed. What two processes share is charged once,
+ * so that the sum over processes may be more than the group's. */
+uint64_t explain_own_bytes(const Explanation *e) {
+        return e->sample.have & SAMPLE_HAVE_RSS_KIND ? e->sample.rss_anon_bytes + e->sample.rss_shmem_bytes : 0;
+}

@@ -54,6 +54,14 @@ static void watched_sample(Watched *w, Sample *ret) {
                 *ret = SAMPLE_NULL;
 }
 
+/* What the last look's cgroup consists of, and who shares it. */
+static void watched_group(const Watched *w, Explanation *e) {
+        if (!(e->sample.have & SAMPLE_HAVE_CGROUP))
+                return;
+        e->have_group = cgroup_detail_read(&w->target.cgroup, &e->group) == 0;
+        e->have_company = company_look(&w->target, &e->company) == 0;
+}
+
 /* One survey. Return: NULL: @e->ask says why not. */
 static Survey *take_survey(const ExplainArgs *a, Explanation *e, ProbeClient *client) {
         ProbeRequest request = {.op = PROBE_OP_SURVEY, .budget_msec = (uint32_t)(a->budget_usec / USEC_PER_MSEC)};
@@ -106,8 +114,10 @@ static void explain(const ExplainArgs *a, uint64_t diff_usec, pid_t pid, Explana
                         e->n_looks = 0;
                         break;
                 }
-        if (e->n_looks > 0)
+        if (e->n_looks > 0) {
+                watched_group(&w, e);
                 diagnose(&(DiagnoseInput){e->looks, e->n_looks, e->sample.limit_bytes}, &e->verdict);
+        }
         watched_done(&w);
         probe_client_free(client);
 }
@@ -184,12 +194,16 @@ const Command command_explain = {
                 "daemon.\n"
                 "Verdicts: live_growth, trimmable, pinned_fragmentation, files, shared_memory, stacks, warm_up, "
                 "copy_on_write, steady, unknown.\n"
-                "JSON: result, reason, detail, pid, comm, rss_bytes, pss_bytes, uss_bytes, swap_bytes, limit_bytes, "
-                "threads, "
+                "JSON: result, reason, detail, pid, comm, rss_bytes, pss_bytes, uss_bytes, swap_bytes, huge_bytes, "
+                "hugetlb_bytes (in no RSS), page_tables_bytes (the kernel's, in no RSS), limit_bytes, threads, "
                 "allocator; verdict {kind, confidence, part, text, remedy, remedies [{kind, gain_bytes, text}]}; heap "
                 "{layout, arenas, system_bytes, in_use_bytes, free_bytes, fastbin_bytes, top_bytes, trimmable_bytes, "
                 "pinned_bytes, chunks_in_use, chunks_free, mmapped_chunks, mmapped_bytes, mmap_threshold_bytes, "
-                "trim_threshold_bytes}; arenas []; breakdown [{kind, name, rss_bytes, ...}]; growth {looks, seconds, "
+                "trim_threshold_bytes}; arenas []; breakdown [{kind, name, rss_bytes, ...}]; cgroup "
+                "{version, path, levels_up, limit_bytes, usage_bytes (what counts against the limit), current_bytes, "
+                "anon_bytes, file_bytes, active_file_bytes, inactive_file_bytes, shmem_bytes, kernel_bytes, "
+                "slab_reclaimable_bytes, slab_unreclaimable_bytes, page_tables_bytes, kernel_stack_bytes, sock_bytes, "
+                "swap_bytes, own_bytes (of usage_bytes, in this RSS), processes, strangers}; growth {looks, seconds, "
                 "rss_bytes_per_s, part_bytes_per_s, size_class_bytes}; sizes []; survey {duration_usec, cpu_usec, "
                 "read_bytes, torn, unread_bytes, complete, out_of_time, swapped}. What is not known is null.",
         .exits = "0\texplained; look at survey.complete for how well\n"
