@@ -15,6 +15,8 @@ FIND_MS = 200
 TROUBLES = ('eintr', 'early', 'lost', 'wrong')
 ONCE_MORE = 3 # tries that a thread which just moved may have
 
+NEVER_STOPPED = {'read-tty'} # interrupted, it may hand over a part of what it waits for: injector and looks leave it alone
+
 
 class Kind:
     """What became of one kind of sleeper."""

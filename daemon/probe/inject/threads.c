@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 
 #include "probe/inject/calls.h"
@@ -131,16 +132,26 @@ int threads_stack_pointer(int proc_pid_fd, pid_t tid, uint64_t *ret, long *ret_n
         return 0;
 }
 
+/* Consoles, serial lines, BSD and UNIX 98 pseudo-terminals (Documentation/admin-guide/devices.txt). */
+static bool is_terminal(dev_t device) {
+        unsigned n = major(device);
+
+        return (n >= 2 && n <= 5) || n == 19 || n == 22 || (n >= 136 && n <= 143) || n == 188 || n == 204 || n == 229;
+}
+
 /* A terminal with VMIN above 1 may hold back a part of what it read, and hands that over when it is interrupted
- * (n_tty_read()): whoever reads a character device is asked last. */
-static bool reads_a_device(int thread_fd, const Candidate *c) {
+ * (n_tty_read()): whoever reads one is never asked, and whoever reads another character device is asked last. Where the
+ * call is not known yet, its function wait_woken() is none that is asked. */
+static int device_rank(int thread_fd, const Candidate *c) {
         char path[32];
         struct stat st;
 
         if (c->nr != SYS_read && c->nr != SYS_readv)
-                return false;
+                return c->rank;
         snprintf(path, sizeof(path), "fd/%u", (unsigned)c->args[0]);
-        return fstatat(thread_fd, path, &st, 0) == 0 && S_ISCHR(st.st_mode);
+        if (fstatat(thread_fd, path, &st, 0) < 0 || !S_ISCHR(st.st_mode))
+                return c->rank;
+        return is_terminal(st.st_rdev) ? CALLS_NEVER : c->rank + CALLS_RELATIVE;
 }
 
 /* In a call that may be begun again? Fills all of @ret but what facts tell. Return: what it is doing; negative errno.
@@ -166,9 +177,9 @@ static int look_at_call(int thread_fd, Candidate *ret) {
                 return denied ? THREADS_ASLEEP : THREADS_IN_CALL;
         if (ret->known && calls_has_own_mask(ret->nr, ret->args) && !calls_can_keep_mask())
                 return THREADS_IN_CALL;
-        if (ret->known && reads_a_device(thread_fd, ret))
-                ret->rank += CALLS_RELATIVE;
-        return THREADS_FIT;
+        if (ret->known)
+                ret->rank = device_rank(thread_fd, ret);
+        return ret->rank < 0 ? THREADS_IN_CALL : THREADS_FIT;
 }
 
 /* One look at one thread. Return: what it is doing; negative errno. */
