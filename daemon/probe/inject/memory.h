@@ -15,6 +15,10 @@
 /* As many bytes as are there from @addr on. Return: bytes, > 0; negative errno when none. */
 typedef ssize_t (*MemoryReadFn)(void *userdata, uint64_t addr, void *buf, size_t n);
 
+/* Many pieces of the same size at once: @each bytes from every @addr, one behind the other. Return: how many could be
+ * read, from the first on, before one that could not. */
+typedef size_t (*MemoryGatherFn)(void *userdata, const uint64_t *addr, size_t n, void *buf, size_t each);
+
 typedef struct Memory {
         MemoryReadFn read;
         void *userdata;

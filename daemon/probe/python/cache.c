@@ -121,6 +121,16 @@ bool cache_fresh(Cache *m, uint64_t addr, void *buf, size_t n) {
         return cache_read(m, addr, buf, n);
 }
 
+size_t cache_gather(const Cache *m, const uint64_t *addr, size_t n, void *buf, size_t each) {
+        size_t i = 0;
+
+        if (m->gather)
+                return m->gather(m->userdata, addr, n, buf, each);
+        while (i < n && m->read(m->userdata, addr[i], (char *)buf + i * each, each) == (ssize_t)each)
+                i++;
+        return i;
+}
+
 ssize_t cache_string(Cache *m, uint64_t addr, char *buf, size_t size) {
         size_t have = 0;
 

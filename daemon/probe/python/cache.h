@@ -27,6 +27,7 @@ typedef struct CacheLine {
 
 typedef struct Cache {
         MemoryReadFn read;
+        MemoryGatherFn gather; /* NULL: piece by piece. Set after cache_init() */
         void *userdata;
         unsigned char *bytes; /* Owner: the Cache */
         CacheLine line[CACHE_LINES];
@@ -43,6 +44,8 @@ void cache_done(Cache *m);
 
 /* cache_read() - exactly @n bytes, from the cache where they are in it. Return: false if any cannot be read. */
 bool cache_read(Cache *m, uint64_t addr, void *buf, size_t n) _must_check_;
+/* cache_gather() - pieces from the process as it is now, past the cache, as MemoryGatherFn. */
+size_t cache_gather(const Cache *m, const uint64_t *addr, size_t n, void *buf, size_t each) _must_check_;
 /* cache_word() - 8 bytes. */
 bool cache_word(Cache *m, uint64_t addr, uint64_t *ret) _must_check_;
 /* cache_fresh() - as cache_read(), but from the process as it is now. */

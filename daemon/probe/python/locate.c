@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 
 #include "probe/python/code.h"
@@ -272,9 +274,10 @@ static bool locate_39(Python *p, uint64_t runtime) {
         return p->n_heaps == p->n_interpreters;
 }
 
-/* Whether the object at @base is a CPython, and which. Return: PROBE_OK; PROBE_E_NO_PYTHON with @detail: it is one that
- * cannot be read; _PROBE_RESULT_MAX: it is none. */
-static ProbeResult try_object(Cache *m, Memory *symbols, uint64_t base, Python *ret, char *detail, size_t size) {
+/* Whether the object at @base is a CPython, and which; without @lists only as far as pymalloc_read() needs it. Return:
+ * PROBE_OK; PROBE_E_NO_PYTHON with @detail: it is one that cannot be read; _PROBE_RESULT_MAX: it is none. */
+static ProbeResult try_object(Cache *m, Memory *symbols, uint64_t base, bool lists, Python *ret, char *detail,
+                              size_t size) {
         Python p = {.m = m};
         uint64_t runtime, generation0;
         bool found;
@@ -301,6 +304,12 @@ static ProbeResult try_object(Cache *m, Memory *symbols, uint64_t base, Python *
         p.l = *layout_of(p.minor);
         if ((p.minor >= 13 && !read_debug_offsets(&p, runtime, detail, size)) || !read_type_type(&p, detail, size))
                 return PROBE_E_NO_PYTHON;
+        if (!lists) {
+                if (p.minor >= 12 && !read_interpreters(&p, runtime + p.l.interpreters))
+                        return PROBE_E_NO_PYTHON; /* until 3.11 its arenas are in variables */
+                *ret = p;
+                return PROBE_OK;
+        }
         p.set_type = find(&p, "PySet_Type");
         p.frozenset_type = find(&p, "PyFrozenSet_Type");
         p.bytearray_type = find(&p, "PyByteArray_Type");
@@ -323,8 +332,8 @@ static int rank(const Maps *maps, const Map *map, const Map *exe) {
         return map == exe || strstr(slash ? slash : path, "python") || strstr(slash ? slash : path, "pypy") ? 0 : 1;
 }
 
-ProbeResult python_locate(Cache *m, Memory *symbols, const Maps *maps, const Map *exe, Python *ret, char *detail,
-                          size_t size) {
+static ProbeResult locate(Cache *m, Memory *symbols, const Maps *maps, const Map *exe, bool lists, Python *ret,
+                          char *detail, size_t size) {
         ProbeResult found = _PROBE_RESULT_MAX;
 
         for (int pass = 0; pass <= 1; pass++) {
@@ -337,7 +346,7 @@ ProbeResult python_locate(Cache *m, Memory *symbols, const Maps *maps, const Map
                         if (map->offset != 0 || map->inode == 0 || !(map->prot & MAP_R) || rank(maps, map, exe) != pass)
                                 continue;
                         n++;
-                        r = try_object(m, symbols, map->start, ret, detail, size);
+                        r = try_object(m, symbols, map->start, lists, ret, detail, size);
                         if (r == PROBE_OK)
                                 return r;
                         found = min_of(found, r);
@@ -346,4 +355,31 @@ ProbeResult python_locate(Cache *m, Memory *symbols, const Maps *maps, const Map
         if (found == _PROBE_RESULT_MAX)
                 snprintf(detail, size, "no CPython is loaded in it");
         return PROBE_E_NO_PYTHON;
+}
+
+ProbeResult python_locate(Cache *m, Memory *symbols, const Maps *maps, const Map *exe, Python *ret, char *detail,
+                          size_t size) {
+        return locate(m, symbols, maps, exe, true, ret, detail, size);
+}
+
+ProbeResult python_locate_arenas(Cache *m, Memory *symbols, const Maps *maps, const Map *exe, Python *ret) {
+        char detail[PROBE_DETAIL_MAX];
+
+        return locate(m, symbols, maps, exe, false, ret, detail, sizeof(detail));
+}
+
+/* A static python may be called anything. */
+const Map *python_exe(int proc_pid_fd, const Maps *maps) {
+        struct stat st;
+
+        if (fstatat(proc_pid_fd, "exe", &st, 0) < 0)
+                return NULL;
+        for (size_t i = 0; i < maps->n; i++) {
+                const Map *m = &maps->map[i];
+
+                if (m->offset == 0 && m->inode == st.st_ino && m->dev_major == major(st.st_dev) &&
+                    m->dev_minor == minor(st.st_dev))
+                        return m;
+        }
+        return NULL;
 }

@@ -45,5 +45,12 @@ typedef struct Python {
 ProbeResult python_locate(Cache *m, Memory *symbols, const Maps *maps, const Map *exe, Python *ret, char *detail,
                           size_t detail_size);
 
+/* python_locate_arenas() - only what pymalloc_read() takes: no gc list is looked for, so nothing is waited for, and a
+ * list in mid-change is no matter. */
+ProbeResult python_locate_arenas(Cache *m, Memory *symbols, const Maps *maps, const Map *exe, Python *ret);
+
+/* python_exe() - the map of the program's own file, which is asked first. Return: NULL: not known. */
+const Map *python_exe(int proc_pid_fd, const Maps *maps);
+
 /* python_is_type() - is @addr a type object: its type is PyType_Type or a metaclass? */
 bool python_is_type(const Python *p, uint64_t addr);

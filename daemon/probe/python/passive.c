@@ -5,8 +5,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <time.h>
 
 #include "probe/inject/access.h"
@@ -87,22 +85,6 @@ static ProbeResult open_target(Session *s) {
         s->symbols = memory_of_process(s->req->pid);
         r = cache_init(&s->cache, fetch, (void *)(uintptr_t)&s->req->pid);
         return r < 0 ? failure(s, r) : PROBE_OK;
-}
-
-/* The map of the program's own file: a static python may be called anything. */
-static const Map *find_exe(const Session *s) {
-        struct stat st;
-
-        if (fstatat(s->proc_fd, "exe", &st, 0) < 0)
-                return NULL;
-        for (size_t i = 0; i < s->maps.n; i++) {
-                const Map *m = &s->maps.map[i];
-
-                if (m->offset == 0 && m->inode == st.st_ino && m->dev_major == major(st.st_dev) &&
-                    m->dev_minor == minor(st.st_dev))
-                        return m;
-        }
-        return NULL;
 }
 
 static void count_threads(Session *s) {
@@ -234,8 +216,8 @@ static ProbeResult run(Session *s, int memfd) {
         p = open_target(s);
         if (p != PROBE_OK)
                 return p;
-        p = python_locate(&s->cache, &s->symbols, &s->maps, find_exe(s), &s->python, s->reply->detail,
-                          sizeof(s->reply->detail));
+        p = python_locate(&s->cache, &s->symbols, &s->maps, python_exe(s->proc_fd, &s->maps), &s->python,
+                          s->reply->detail, sizeof(s->reply->detail));
         if (p != PROBE_OK)
                 return p;
         memcpy(s->census.version, s->python.version, sizeof(s->census.version));

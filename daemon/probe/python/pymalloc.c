@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "probe/python/pymalloc.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define REFS_MAX          32
@@ -10,6 +11,7 @@
 #define POOLS_IN_ARENA    64u
 #define SEARCH_BYTES      2048u /* around the table's place of the state in an interpreter */
 #define BLOCK_MAX         512u
+#define FOUND_MAX         4096u /* arenas at a time */
 #define POOL_HEADER_BYTES 48u
 #define MGMT_ARENAS       512u /* struct _obmalloc_state: mgmt.arenas, .maxarenas, .raw_allocated_blocks (3.12) */
 #define MGMT_RAW          1088u
@@ -151,44 +153,97 @@ static bool find_state(const Python *p, uint64_t interpreter, Book *ret) {
 }
 
 /* The blocks of one pool. Its header is not under a lock of ours: what makes no sense is of a pool in mid-change. */
-static void add_pool(const Python *p, uint64_t at, uint32_t index, PythonCensus *c) {
+static void add_pool(const Python *p, const PoolHeader *h, uint32_t index, PythonCensus *c, PymallocUse *use) {
         uint64_t size;
-        PoolHeader h;
 
-        if (!read_pool(p, at, &h) || h.arena_index != index || h.max_next_offset >= pool_bytes(p))
+        if (h->arena_index != index || h->max_next_offset >= pool_bytes(p))
                 return;
-        size = pool_bytes(p) - h.max_next_offset; /* 16 bytes a size class, 8 in older versions: so not by its index */
-        if (h.count == 0 || size == 0 || size > BLOCK_MAX || h.count > (pool_bytes(p) - POOL_HEADER_BYTES) / size)
+        size = pool_bytes(p) - h->max_next_offset; /* 16 bytes a size class, 8 in older versions: so not by its index */
+        if (h->count == 0 || size == 0 || size > BLOCK_MAX || h->count > (pool_bytes(p) - POOL_HEADER_BYTES) / size)
                 return;
         c->pools_used++;
-        c->n_blocks += h.count;
-        c->blocks_free_bytes += ((pool_bytes(p) - POOL_HEADER_BYTES) / size - h.count) * size;
+        c->n_blocks += h->count;
+        c->blocks_free_bytes += ((pool_bytes(p) - POOL_HEADER_BYTES) / size - h->count) * size;
+        use->n_blocks += h->count;
+        use->used_bytes += h->count * size;
 }
 
+/* Those that ever were used. One that cannot be read is left out. */
+static void add_pools(const Python *p, const ArenaObject *a, uint32_t index, PythonCensus *c, PymallocUse *use) {
+        PoolHeader h[POOLS_IN_ARENA];
+        uint64_t at[POOLS_IN_ARENA];
+        size_t n = 0;
+
+        for (uint64_t pool = (a->address + pool_bytes(p) - 1) & ~(pool_bytes(p) - 1);
+             pool < a->pool_address && n < POOLS_IN_ARENA; pool += pool_bytes(p))
+                at[n++] = pool;
+        for (size_t i = 0; i < n; i++) {
+                size_t got = cache_gather(p->m, &at[i], n - i, h, sizeof(h[0]));
+
+                for (size_t k = 0; k < got; k++)
+                        add_pool(p, &h[k], index, c, use);
+                i += got;
+        }
+}
+
+typedef struct Found {
+        ArenaObject a;
+        uint32_t index;
+} Found;
+
+/* Sums up one arena; it can be given back only when the last block in it is freed (Objects/obmalloc.c). */
+static void add_arena(const Python *p, const Found *f, PythonCensus *c, Pymalloc *pm) {
+        uint64_t used = c->pools_used, taken = f->a.n_total_pools - f->a.n_free_pools;
+        PymallocUse use = {0};
+
+        add_pools(p, &f->a, f->index, c, &use);
+        c->arenas++;
+        c->arenas_bytes += pm->arena_bytes;
+        used = c->pools_used - used;
+        c->pools_free += f->a.n_total_pools > used ? f->a.n_total_pools - used : 0;
+        pm->use.n_pools_unread += taken > used ? taken - used : 0;
+        pm->use.n_blocks += use.n_blocks;
+        pm->use.used_bytes += use.used_bytes;
+        if (use.used_bytes < pm->arena_bytes / PYMALLOC_SPARSE) {
+                pm->use.n_sparse++;
+                pm->use.sparse_used_bytes += use.used_bytes;
+                pm->use.n_sparse_blocks += use.n_blocks;
+        }
+        if (pm->n < PYMALLOC_ARENAS_MAX)
+                pm->arena[pm->n++] = f->a.address;
+}
+
+static int by_address(const void *a, const void *b) {
+        const Found *x = a, *y = b;
+
+        return x->a.address < y->a.address ? -1 : x->a.address > y->a.address;
+}
+
+static size_t take_arenas(const Python *p, Found *found, size_t n, PythonCensus *c, Pymalloc *pm) {
+        qsort(found, n, sizeof(*found), by_address);
+        for (size_t i = 0; i < n; i++)
+                add_arena(p, &found[i], c, pm);
+        return 0;
+}
+
+/* In the order of their addresses, some thousand at a time: a reader that asks for the state of pages first
+ * (survey/source.h) gets it in large pieces then. */
 static bool add_arenas(const Python *p, const Book *b, PythonCensus *c, Pymalloc *pm) {
+        static Found found[FOUND_MAX]; /* 224 KiB, as far as it is used */
         uint64_t array;
+        size_t m = 0;
         uint32_t n;
 
         if (!cache_word(p->m, b->arenas, &array) || !cache_read(p->m, b->maxarenas, &n, sizeof(n)) || n > MAXARENAS_MAX)
                 return false;
         for (uint32_t i = 0; i < n; i++) {
-                ArenaObject a;
-                uint64_t used = c->pools_used;
-
-                if (!cache_read(p->m, array + i * sizeof(a), &a, sizeof(a)))
+                found[m].index = i;
+                if (!cache_read(p->m, array + i * sizeof(found[m].a), &found[m].a, sizeof(found[m].a)))
                         return false;
-                if (!is_arena(p, &a))
-                        continue;
-                for (uint64_t at = (a.address + pool_bytes(p) - 1) & ~(pool_bytes(p) - 1); at < a.pool_address;
-                     at += pool_bytes(p))
-                        add_pool(p, at, i, c);
-                c->arenas++;
-                c->arenas_bytes += pm->arena_bytes;
-                used = c->pools_used - used;
-                c->pools_free += a.n_total_pools > used ? a.n_total_pools - used : 0;
-                if (pm->n < PYMALLOC_ARENAS_MAX)
-                        pm->arena[pm->n++] = a.address;
+                if (is_arena(p, &found[m].a) && ++m == FOUND_MAX)
+                        m = take_arenas(p, found, m, c, pm);
         }
+        (void)take_arenas(p, found, m, c, pm);
         return true;
 }
 
@@ -210,7 +265,8 @@ static bool add_blocks(const Python *p, const Book *b, PythonCensus *c) {
 int pymalloc_read(const Python *p, PythonCensus *census, Pymalloc *ret) {
         bool arenas = true, blocks = true;
         Pymalloc pm = {.arena = malloc(PYMALLOC_ARENAS_MAX * sizeof(uint64_t)),
-                       .arena_bytes = pool_bytes(p) * POOLS_IN_ARENA};
+                       .arena_bytes = pool_bytes(p) * POOLS_IN_ARENA,
+                       .pool_bytes = pool_bytes(p)};
         uint64_t seen = 0;
         Book b;
 

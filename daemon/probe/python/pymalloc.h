@@ -9,12 +9,22 @@
 #include "probe/python/code.h"
 #include "probe/python/locate.h"
 
-#define PYMALLOC_ARENAS_MAX 16384u /* of 256 KiB, from 3.10 on of 1 MiB */
+#define PYMALLOC_ARENAS_MAX 65536u /* of 256 KiB, from 3.10 on of 1 MiB */
+#define PYMALLOC_SPARSE     4u     /* an arena of which less than one part in so many is used holds the rest in vain */
+
+/* What the census has no room for; of all arenas. */
+typedef struct PymallocUse {
+        uint64_t n_blocks, used_bytes;
+        uint64_t n_pools_unread; /* in use by the arena's book, but they could not be read, or made no sense */
+        uint64_t n_sparse, sparse_used_bytes, n_sparse_blocks; /* arenas used less than PYMALLOC_SPARSE says */
+} PymallocUse;
 
 typedef struct Pymalloc {
         uint64_t *arena; /* addresses, ascending. Owner: the Pymalloc */
         unsigned n;
         uint64_t arena_bytes;
+        uint64_t pool_bytes;
+        PymallocUse use;
 } Pymalloc;
 
 #define PYMALLOC_NULL ((Pymalloc){.arena = NULL})
