@@ -68,6 +68,32 @@ static void put_sizes(Json *j, const Survey *first, const Survey *last) {
         json_array_end(j);
 }
 
+static void put_python(Json *j, const Survey *v) {
+        const SurveyPython *p = &v->python;
+
+        json_key(j, "python");
+        if (!(v->flags & SURVEY_HAVE_PYTHON)) {
+                json_nil(j);
+                return;
+        }
+        json_object_begin(j);
+        json_kv_string(j, "version", p->version);
+        json_kv_u64(j, "arenas", p->arenas);
+        json_kv_u64(j, "arena_bytes", p->arena_bytes);
+        json_kv_u64(j, "used_bytes", p->used_bytes);
+        json_kv_u64(j, "free_bytes", p->free_bytes);
+        json_kv_u64(j, "blocks_in_use", p->n_blocks);
+        json_kv_u64(j, "pools_in_use", p->pools_used);
+        json_kv_u64(j, "pools_free", p->pools_free);
+        json_kv_u64(j, "pools_unread", p->pools_unread);
+        json_kv_u64(j, "pool_bytes", p->pool_bytes);
+        json_kv_u64(j, "sparse_arenas", p->sparse_arenas);
+        json_kv_u64(j, "sparse_arena_bytes", p->sparse_bytes);
+        json_kv_u64(j, "sparse_used_bytes", p->sparse_used_bytes);
+        json_kv_u64(j, "sparse_blocks_in_use", p->sparse_blocks);
+        json_object_end(j);
+}
+
 static void put_breakdown(Json *j, const Survey *v) {
         json_key(j, "breakdown");
         json_array_begin(j);
@@ -221,6 +247,7 @@ void explain_json(Buf *b, const Explanation *e) {
                 put_verdict(&j, e);
                 put_heap(&j, v);
                 put_arenas(&j, v);
+                put_python(&j, v);
                 put_breakdown(&j, v);
                 put_cgroup(&j, e);
                 put_growth(&j, e);

@@ -163,6 +163,27 @@ static void draw_heap(Screen *s, const Explanation *e) {
         }
 }
 
+static void draw_python(Screen *s, const Explanation *e) {
+        const SurveyPython *p = &e->last->python;
+        char x[FORMAT_MAX], y[FORMAT_MAX];
+
+        if (!(e->last->flags & SURVEY_HAVE_PYTHON))
+                return;
+        label(s, "python");
+        screen_item(s, INDENT, STYLE_PLAIN, "%llu arena%s of %s", (unsigned long long)p->arenas,
+                    p->arenas == 1 ? "" : "s", format_bytes(x, p->arena_bytes));
+        screen_item(s, INDENT, STYLE_PLAIN, "%s in use", format_bytes(x, p->used_bytes));
+        screen_item(s, INDENT, STYLE_PLAIN, "%s free", format_bytes(x, p->free_bytes));
+        if (p->sparse_arenas)
+                screen_item(s, INDENT, STYLE_PLAIN, "%s of it held by %llu blocks of %s",
+                            format_bytes(x, p->sparse_bytes), (unsigned long long)p->sparse_blocks,
+                            format_bytes(y, p->sparse_used_bytes));
+        if (p->pools_unread)
+                screen_item(s, INDENT, STYLE_WARN, "%llu pools swapped out or changing, not read",
+                            (unsigned long long)p->pools_unread);
+        screen_end(s);
+}
+
 static void draw_growth(Screen *s, const Explanation *e) {
         char x[FORMAT_MAX], time[WORDS_MAX];
 
@@ -205,6 +226,7 @@ void explain_view(Screen *s, const Explanation *e) {
         draw_parts(s, e);
         screen_end(s);
         draw_heap(s, e);
+        draw_python(s, e);
         draw_growth(s, e);
         draw_cost(s, e);
 }

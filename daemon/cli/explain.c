@@ -204,8 +204,10 @@ const Command command_explain = {
                 "anon_bytes, file_bytes, active_file_bytes, inactive_file_bytes, shmem_bytes, kernel_bytes, "
                 "slab_reclaimable_bytes, slab_unreclaimable_bytes, page_tables_bytes, kernel_stack_bytes, sock_bytes, "
                 "swap_bytes, own_bytes (of usage_bytes, in this RSS), processes, strangers}; growth {looks, seconds, "
-                "rss_bytes_per_s, part_bytes_per_s, size_class_bytes}; sizes []; survey {duration_usec, cpu_usec, "
-                "read_bytes, torn, unread_bytes, complete, out_of_time, swapped}. What is not known is null.",
+                "rss_bytes_per_s, part_bytes_per_s, size_class_bytes}; sizes []; "
+                "python {version, arenas, arena_bytes, used_bytes, free_bytes, blocks_in_use, pools_in_use, "
+                "pools_free, pools_unread, pool_bytes, sparse_arenas, sparse_arena_bytes, sparse_used_bytes, "
+                "sparse_blocks_in_use}; survey {duration_usec, cpu_usec, read_bytes, torn, unread_bytes, complete, out_of_time, swapped}. What is not known is null.",
         .exits = "0\texplained; look at survey.complete for how well\n"
                  "1\terror: no such process, or the probe failed\n"
                  "2\twrong command line\n"

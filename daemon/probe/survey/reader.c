@@ -7,7 +7,7 @@
 #include "probe/sealed.h"
 
 #define BYTES_MAX   (1ULL << 56)
-#define FLAGS_KNOWN (2u * SURVEY_SWAPPED - 1)
+#define FLAGS_KNOWN (2u * SURVEY_HAVE_PYTHON - 1)
 
 /* Stretches of the struct that hold nothing but uint64_t figures, from the first to the one behind the last. */
 static const struct {
@@ -16,7 +16,8 @@ static const struct {
         {offsetof(Survey, begin_usec), offsetof(Survey, allocator)},
         {offsetof(Survey, rss_bytes), offsetof(Survey, thresholds_fixed)},
         {offsetof(Survey, heap.n_used), offsetof(Survey, heap.trim_known)},
-        {offsetof(Survey, heap.pages_full), offsetof(Survey, arenas)},
+        {offsetof(Survey, heap.pages_full), offsetof(Survey, python)},
+        {offsetof(Survey, python.arenas), offsetof(Survey, arenas)},
 };
 
 static bool are_figures(const void *from, size_t bytes) {
@@ -52,7 +53,8 @@ const char *survey_check(const Survey *s) {
                 return "it is not of this version's layout";
         if (s->flags & ~FLAGS_KNOWN || s->n_parts > SURVEY_PARTS_MAX || s->n_arenas_told > SURVEY_ARENAS_MAX)
                 return "it says what nobody can mean";
-        if (!ends(s->allocator, sizeof(s->allocator)) || !ends(s->layout, sizeof(s->layout)))
+        if (!ends(s->allocator, sizeof(s->allocator)) || !ends(s->layout, sizeof(s->layout)) ||
+            !ends(s->python.version, sizeof(s->python.version)))
                 return "a name does not end";
         for (size_t i = 0; i < ELEMENTSOF(figures); i++)
                 if (!are_figures((const char *)s + figures[i].from, figures[i].to - figures[i].from))

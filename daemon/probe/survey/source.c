@@ -86,3 +86,39 @@ ssize_t source_read(void *userdata, uint64_t addr, void *buf, size_t n) {
         }
         return (ssize_t)runs.len;
 }
+
+static bool is_there(Source *s, uint64_t addr) {
+        PageState state;
+
+        if (!s->pages || s->pages->fd < 0)
+                return true;
+        if (pages_state(s->pages, addr, &state) < 0)
+                return false;
+        s->n_swapped += state == PAGE_SWAPPED;
+        return state == PAGE_PRESENT;
+}
+
+size_t source_gather(void *userdata, const uint64_t *addr, size_t n, void *buf, size_t each) {
+        struct iovec local = {buf, 0}, remote[RUNS_MAX];
+        Source *s = userdata;
+        size_t m = 0;
+        ssize_t got;
+
+        if (now_mono_usec() > s->deadline_usec) {
+                *s->out_of_time = true;
+                return 0;
+        }
+        while (m < n && m < RUNS_MAX && is_there(s, addr[m])) {
+                remote[m] = (struct iovec){(void *)(uintptr_t)addr[m], each};
+                m++;
+        }
+        if (m == 0)
+                return 0;
+        local.iov_len = m * each;
+        s->n_calls++;
+        got = process_vm_readv(s->pid, &local, 1, remote, m, 0);
+        if (got <= 0)
+                return 0;
+        s->n_bytes += (uint64_t)got;
+        return (size_t)got / each;
+}

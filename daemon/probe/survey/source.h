@@ -22,3 +22,7 @@ typedef struct Source {
 
 /* source_read() - a WindowReadFn; @userdata: a Source. Return: bytes; -EFAULT, -ETIME, other negative errno. */
 ssize_t source_read(void *userdata, uint64_t addr, void *buf, size_t n);
+
+/* source_gather() - a MemoryGatherFn: pieces that lie apart, by one system call for 64; the pages they begin in must be
+ * in memory. */
+size_t source_gather(void *userdata, const uint64_t *addr, size_t n, void *buf, size_t each);

@@ -231,6 +231,10 @@ static int run(Job *j) {
                 return r;
         anonymous = name_allocator(j);
         r = survey_heap(j);
+        if (r >= 0)
+                r = survey_python(j->proc_fd, &j->source, &j->maps, &j->owners, &j->out->python);
+        if (r > 0)
+                j->out->flags |= SURVEY_HAVE_PYTHON;
         return r < 0 ? r : survey_parts(j, anonymous);
 }
 

@@ -13,6 +13,7 @@
 
 #include "probe/survey/breakdown.h"
 #include "probe/survey/heap.h"
+#include "probe/survey/python.h"
 
 #define SURVEY_MAGIC       0x31767253u /* "Srv1" */
 #define SURVEY_BUDGET_MSEC 5000u       /* when a request names none */
@@ -27,6 +28,7 @@ enum {
         SURVEY_HAVE_THRESHOLDS = 1 << 4, /* mmap_threshold ... fixed, n_mmapped, mmapped_bytes */
         SURVEY_OUT_OF_TIME = 1 << 5,     /* the budget ended it */
         SURVEY_SWAPPED = 1 << 6,         /* parts of the heap are swapped out, and were left there */
+        SURVEY_HAVE_PYTHON = 1 << 7,     /* python */
 };
 
 typedef struct SurveyArena {
@@ -54,6 +56,7 @@ typedef struct Survey {
         uint64_t n_mmapped, mmapped_bytes, mmap_threshold, trim_threshold;
         uint32_t thresholds_fixed, pad;
         HeapStats heap;
+        SurveyPython python;
         SurveyArena arenas[SURVEY_ARENAS_MAX];
         Part parts[SURVEY_PARTS_MAX];
 } Survey;
