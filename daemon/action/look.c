@@ -19,6 +19,14 @@ static uint64_t less(uint64_t a, uint64_t b) {
         return a > b ? a - b : 0;
 }
 
+/* Of what is in memory: pages of a pool that no block was made in yet are not. */
+static void take_python(const SurveyPython *p, DiagnoseLook *l) {
+        uint64_t resident = l->part_bytes[DIAGNOSE_PYTHON], rest = less(resident, p->used_bytes);
+
+        l->part_bytes[DIAGNOSE_PYTHON_FREE] = rest < p->free_bytes ? rest : p->free_bytes;
+        l->part_bytes[DIAGNOSE_PYTHON] = resident - l->part_bytes[DIAGNOSE_PYTHON_FREE];
+}
+
 static void take_parts(const Survey *s, DiagnoseLook *l) {
         for (uint32_t i = 0; i < s->n_parts; i++)
                 l->part_bytes[part_of[s->parts[i].kind]] += s->parts[i].rss_bytes;
@@ -27,10 +35,14 @@ static void take_parts(const Survey *s, DiagnoseLook *l) {
 
         l->part_bytes[DIAGNOSE_HEAP_FREE] = less(heap, s->in_use_bytes);
         l->part_bytes[DIAGNOSE_HEAP_USED] += heap - l->part_bytes[DIAGNOSE_HEAP_FREE];
+        if (s->flags & SURVEY_HAVE_PYTHON)
+                take_python(&s->python, l);
         for (unsigned p = DIAGNOSE_HEAP_USED; p <= DIAGNOSE_SHARED; p++)
                 l->known |= 1u << p;
         if (!(s->flags & SURVEY_HAVE_HEAP))
                 l->known &= ~(1u << DIAGNOSE_HEAP_FREE);
+        if (!(s->flags & SURVEY_HAVE_PYTHON))
+                l->known &= ~(1u << DIAGNOSE_PYTHON_FREE);
 }
 
 static void take_cgroup(const Sample *sample, DiagnoseLook *l) {

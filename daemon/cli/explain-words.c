@@ -45,6 +45,12 @@ void explain_advice(Buf *b, const Explanation *e, const Remedy *r) {
         case REMEDY_FILES:
                 buf_adds(b, "drop or bound what is mapped or cached, or count it in the limit");
                 break;
+        case REMEDY_PYTHON_MALLOC:
+                buf_addf(b,
+                         "at the next start PYTHONMALLOC=malloc, up to %s less: a trim then gives back "
+                         "what is free, page by page; Python itself waits for whole arenas",
+                         gain);
+                break;
         case REMEDY_THREADS:
                 buf_addf(b, "bound the number of threads (%llu now), or give them smaller stacks",
                          (unsigned long long)last_look(e)->n_threads);

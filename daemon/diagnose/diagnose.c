@@ -20,11 +20,11 @@ static const uint64_t ARENAS_FEW = 2; /* what MALLOC_ARENA_MAX=2 would leave */
 
 static const VerdictKind kind_of_part[_DIAGNOSE_PART_MAX] = {
         [DIAGNOSE_HEAP_USED] = VERDICT_LIVE_GROWTH, [DIAGNOSE_HEAP_FREE] = VERDICT_PINNED,
-        [DIAGNOSE_PYTHON] = VERDICT_LIVE_GROWTH,    [DIAGNOSE_ALLOCATOR] = VERDICT_LIVE_GROWTH,
-        [DIAGNOSE_ANONYMOUS] = VERDICT_LIVE_GROWTH, [DIAGNOSE_STACKS] = VERDICT_STACKS,
-        [DIAGNOSE_FILES] = VERDICT_FILES,           [DIAGNOSE_SHARED] = VERDICT_SHARED,
-        [DIAGNOSE_PAGE_CACHE] = VERDICT_FILES,      [DIAGNOSE_TMPFS] = VERDICT_SHARED,
-        [DIAGNOSE_KERNEL] = VERDICT_UNKNOWN,
+        [DIAGNOSE_PYTHON_FREE] = VERDICT_PINNED,    [DIAGNOSE_PYTHON] = VERDICT_LIVE_GROWTH,
+        [DIAGNOSE_ALLOCATOR] = VERDICT_LIVE_GROWTH, [DIAGNOSE_ANONYMOUS] = VERDICT_LIVE_GROWTH,
+        [DIAGNOSE_STACKS] = VERDICT_STACKS,         [DIAGNOSE_FILES] = VERDICT_FILES,
+        [DIAGNOSE_SHARED] = VERDICT_SHARED,         [DIAGNOSE_PAGE_CACHE] = VERDICT_FILES,
+        [DIAGNOSE_TMPFS] = VERDICT_SHARED,          [DIAGNOSE_KERNEL] = VERDICT_UNKNOWN,
 };
 
 /* Beyond RSS: they count against the cgroup's limit alone. */
@@ -240,16 +240,17 @@ static void judge_state(const DiagnoseInput *in, Verdict *v) {
         const DiagnoseLook *l = &in->looks[in->n - 1];
         double rss = (double)l->rss_bytes, trim = known_trim(in);
         double free_bytes = l->known >> DIAGNOSE_HEAP_FREE & 1 ? (double)l->part_bytes[DIAGNOSE_HEAP_FREE] : 0;
-        double held = free_bytes - trim;
+        double held = trim >= 0 ? free_bytes - trim : 0, least = fmax(PINNED_MIN_BYTES, PINNED_MIN_OF_RSS * rss);
+        double python = l->known >> DIAGNOSE_PYTHON_FREE & 1 ? (double)l->part_bytes[DIAGNOSE_PYTHON_FREE] : 0;
 
         v->part = largest_part(l);
         if (trim >= fmax(TRIM_MIN_BYTES, TRIM_MIN_OF_RSS * rss)) {
                 v->kind = VERDICT_TRIMMABLE;
                 v->part = DIAGNOSE_HEAP_FREE;
                 v->confidence = 0.95;
-        } else if (trim >= 0 && held >= fmax(PINNED_MIN_BYTES, PINNED_MIN_OF_RSS * rss)) {
+        } else if (held >= least || python >= least) {
                 v->kind = VERDICT_PINNED;
-                v->part = DIAGNOSE_HEAP_FREE;
+                v->part = python > held ? DIAGNOSE_PYTHON_FREE : DIAGNOSE_HEAP_FREE;
                 v->confidence = 0.9;
         } else if (copies_grow(in)) {
                 v->kind = VERDICT_COPY_ON_WRITE;
@@ -288,6 +289,8 @@ static void advise(const DiagnoseInput *in, Verdict *v) {
                 if (held >= PINNED_MIN_BYTES)
                         add_remedy(v, REMEDY_OTHER_MALLOC, held);
         }
+        if (v->kind == VERDICT_PINNED && v->part == DIAGNOSE_PYTHON_FREE)
+                add_remedy(v, REMEDY_PYTHON_MALLOC, (double)l->part_bytes[DIAGNOSE_PYTHON_FREE]);
         if (v->kind == VERDICT_LIVE_GROWTH)
                 add_remedy(v, REMEDY_FIX_LEAK, 0);
         if (v->kind == VERDICT_STACKS)

@@ -19,11 +19,12 @@
 
 /* Where bytes can be. DIAGNOSE_HEAP_USED and _FREE are what malloc counts, resident or not; the rest is RSS. */
 typedef enum DiagnosePart {
-        DIAGNOSE_HEAP_USED, /* given out by malloc, with mappings of its own */
-        DIAGNOSE_HEAP_FREE, /* free in malloc's arenas, and in memory */
-        DIAGNOSE_PYTHON,    /* pymalloc's arenas */
-        DIAGNOSE_ALLOCATOR, /* another allocator's extents, not told apart */
-        DIAGNOSE_ANONYMOUS, /* mapped by the program itself */
+        DIAGNOSE_HEAP_USED,   /* given out by malloc, with mappings of its own */
+        DIAGNOSE_HEAP_FREE,   /* free in malloc's arenas, and in memory */
+        DIAGNOSE_PYTHON,      /* pymalloc's arenas: what blocks are in; all of them where that is not known */
+        DIAGNOSE_PYTHON_FREE, /* the rest of them, in memory. No purge gives it back: an arena goes as a whole */
+        DIAGNOSE_ALLOCATOR,   /* another allocator's extents, not told apart */
+        DIAGNOSE_ANONYMOUS,   /* mapped by the program itself */
         DIAGNOSE_STACKS,
         DIAGNOSE_FILES,
         DIAGNOSE_SHARED,     /* shmem, memfd, tmpfs that is mapped */
@@ -84,6 +85,7 @@ typedef enum RemedyKind {
         REMEDY_LIMIT,          /* the working set needs more than the limit */
         REMEDY_FILES,          /* what is mapped or cached: drop it, or count it in the limit */
         REMEDY_THREADS,        /* too many threads, or stacks too deep */
+        REMEDY_PYTHON_MALLOC,  /* PYTHONMALLOC=malloc at the next start: pages go back, not only whole arenas */
         _REMEDY_MAX,
 } RemedyKind;
 

@@ -28,12 +28,15 @@ static const char *const remedies[_REMEDY_MAX] = {
         [REMEDY_LIMIT] = "raise_limit",
         [REMEDY_FILES] = "drop_files",
         [REMEDY_THREADS] = "fewer_threads",
+        [REMEDY_PYTHON_MALLOC] = "python_malloc",
 };
 
 static const char *const parts[_DIAGNOSE_PART_MAX] = {
-        [DIAGNOSE_HEAP_USED] = "heap_in_use", [DIAGNOSE_HEAP_FREE] = "heap_free",  [DIAGNOSE_PYTHON] = "pymalloc",
-        [DIAGNOSE_ALLOCATOR] = "allocator",   [DIAGNOSE_ANONYMOUS] = "anonymous",  [DIAGNOSE_STACKS] = "stacks",
-        [DIAGNOSE_FILES] = "files",           [DIAGNOSE_SHARED] = "shared_memory", [DIAGNOSE_PAGE_CACHE] = "page_cache",
+        [DIAGNOSE_HEAP_USED] = "heap_in_use", [DIAGNOSE_HEAP_FREE] = "heap_free",
+        [DIAGNOSE_PYTHON] = "pymalloc",       [DIAGNOSE_PYTHON_FREE] = "pymalloc_free",
+        [DIAGNOSE_ALLOCATOR] = "allocator",   [DIAGNOSE_ANONYMOUS] = "anonymous",
+        [DIAGNOSE_STACKS] = "stacks",         [DIAGNOSE_FILES] = "files",
+        [DIAGNOSE_SHARED] = "shared_memory",  [DIAGNOSE_PAGE_CACHE] = "page_cache",
         [DIAGNOSE_TMPFS] = "tmpfs",           [DIAGNOSE_KERNEL] = "kernel",
 };
 

@@ -27,6 +27,7 @@ static const char *part_text(DiagnosePart p) {
                 [DIAGNOSE_HEAP_USED] = "malloc's memory that the program has in use",
                 [DIAGNOSE_HEAP_FREE] = "memory that is free in malloc's heap",
                 [DIAGNOSE_PYTHON] = "Python's own arenas",
+                [DIAGNOSE_PYTHON_FREE] = "memory that is free in Python's own arenas",
                 [DIAGNOSE_ALLOCATOR] = "its allocator's memory",
                 [DIAGNOSE_ANONYMOUS] = "memory that the program mapped itself",
                 [DIAGNOSE_STACKS] = "stacks of threads",
@@ -58,6 +59,13 @@ void diagnosis_sentence(Buf *b, const Verdict *v, const DiagnoseLook *last) {
                          f.free);
                 break;
         case VERDICT_PINNED:
+                if (v->part == DIAGNOSE_PYTHON_FREE) {
+                        buf_addf(b,
+                                 "%s is free in Python's own arenas, and no trim reaches it: an arena goes back only "
+                                 "when the last block in it is freed",
+                                 f.part);
+                        break;
+                }
                 buf_addf(b,
                          "%s is free in malloc's heap, but a trim could give back only %s of it: on the other pages "
                          "something that lives holds them",
