@@ -16,10 +16,6 @@ enum {
         SEGMENTS_MAX = 1024, /* 64 GiB in one arena */
 };
 
-typedef struct Header {
-        uint64_t prev_size, size;
-} Header;
-
 typedef struct Walk {
         HeapWalk *h;
         HeapStats *stats;
@@ -166,14 +162,6 @@ static void end_top(Walk *k, const GlibcSegment *seg) {
 
 /* ---- chunks */
 
-static bool read_header(Walk *k, uint64_t addr, Header *ret) {
-        const void *p = window_get(k->h->window, addr, sizeof(*ret));
-
-        if (p)
-                memcpy(ret, p, sizeof(*ret));
-        return p != NULL;
-}
-
 static void take_chunk(Walk *k, uint64_t addr, uint64_t size, bool used) {
         SizeClass *c = &k->stats->classes[size_class(size)];
         bool fast = used && is_fast(k, addr);
@@ -195,46 +183,64 @@ static void take_chunk(Walk *k, uint64_t addr, uint64_t size, bool used) {
                 k->run_start = addr;
 }
 
-/* The chunk at @addr with its end's header. Return: false: it cannot be one. */
-static bool read_chunk(Walk *k, const GlibcSegment *seg, uint64_t addr, Header *cur, Header *next) {
-        uint64_t size;
+/* The size word of the chunk behind that of @head (its size word) at @addr. Return: false: it cannot be one. */
+static inline bool read_end(const Walk *k, const GlibcSegment *seg, uint64_t addr, uint64_t head, uint64_t *ret) {
+        uint64_t size = head & ~(uint64_t)FLAGS, room = seg->end - addr, prev_size;
+        const unsigned char *p;
 
-        if (!read_header(k, addr, cur))
-                return false;
-        size = cur->size & ~(uint64_t)FLAGS;
         if (size == 0 || size == HEADER) /* the fence at the end of a heap that is not the last */
-                return !seg->has_top && seg->end - addr <= MIN_CHUNK;
-        if (size % 16 != 0 || size < MIN_CHUNK || size > seg->end - addr ||
-            (!seg->has_top && size > seg->end - addr - HEADER) || !read_header(k, addr + size, next))
+                return !seg->has_top && room <= MIN_CHUNK;
+        if (size % 16 != 0 || size < MIN_CHUNK || size > room || (!seg->has_top && size > room - HEADER) ||
+            !(p = window_get(k->h->window, addr + size, HEADER)))
                 return false;
-        return (next->size & PREV_INUSE) || next->prev_size == size;
+        memcpy(&prev_size, p, sizeof(prev_size));
+        memcpy(ret, p + sizeof(prev_size), sizeof(*ret));
+        return (*ret & PREV_INUSE) || prev_size == size;
 }
 
-static void walk_segment(Walk *k, const GlibcSegment *seg) {
-        uint64_t addr = seg->start;
+static bool read_head(const Walk *k, uint64_t addr, uint64_t *ret) {
+        const unsigned char *p = window_get(k->h->window, addr, HEADER);
+
+        if (p)
+                memcpy(ret, p + sizeof(*ret), sizeof(*ret));
+        return p != NULL;
+}
+
+/* Return: where it ended: @seg->end, the fence before it, or a chunk that cannot be one. */
+static uint64_t walk_chunks(Walk *k, const GlibcSegment *seg) {
+        uint64_t addr = seg->start, head = 0, next = 0, size;
         unsigned n_tries = 0;
+        bool have = false;
 
-        k->next_fast = 0;
-        k->page = k->live = 0;
         while (addr < seg->end) {
-                Header cur, next;
-                uint64_t size;
-
-                if (*k->h->out_of_time || !read_chunk(k, seg, addr, &cur, &next)) {
+                if ((!have && !read_head(k, addr, &head)) || !read_end(k, seg, addr, head, &next)) {
                         k->stats->n_torn++;
                         window_forget(k->h->window);
+                        pages_forget(k->h->pages);
+                        have = false;
                         if (!*k->h->out_of_time && ++n_tries < REREADS)
                                 continue;
                         k->stats->unread_bytes += seg->end - addr;
                         break;
                 }
-                size = cur.size & ~(uint64_t)FLAGS;
+                size = head & ~(uint64_t)FLAGS;
                 if (size <= HEADER) /* fences: glibc counts them as in use */
                         break;
                 n_tries = 0;
-                take_chunk(k, addr, size, next.size & PREV_INUSE);
+                take_chunk(k, addr, size, next & PREV_INUSE);
                 addr += size;
+                head = next;
+                have = true;
         }
+        return addr;
+}
+
+static void walk_segment(Walk *k, const GlibcSegment *seg) {
+        uint64_t addr;
+
+        k->next_fast = 0;
+        k->page = k->live = 0;
+        addr = walk_chunks(k, seg);
         if (seg->has_top && addr == seg->end)
                 end_top(k, seg);
         else

@@ -33,10 +33,10 @@ static bool extend(Runs *runs, void *buf, uint64_t addr, size_t n) {
 /* Plans the read of what is there. Return: 0; negative errno: nothing can be read from @addr on. */
 static int plan(Source *s, uint64_t addr, unsigned char *buf, size_t n, Runs *runs) {
         while (runs->len < n) {
-                uint64_t at = addr + runs->len;
-                size_t part = min_of(n - runs->len, (size_t)(PAGES_PAGE - at % PAGES_PAGE));
-                PageState state = PAGE_PRESENT;
-                int r = pages_state(s->pages, at, &state);
+                uint64_t at = addr + runs->len, end;
+                PageState state;
+                size_t part;
+                int r = pages_run(s->pages, at, &state, &end);
 
                 if (r < 0)
                         return runs->len ? 0 : r;
@@ -44,6 +44,7 @@ static int plan(Source *s, uint64_t addr, unsigned char *buf, size_t n, Runs *ru
                         s->n_swapped++;
                         return runs->len ? 0 : -EFAULT;
                 }
+                part = (size_t)min_of((uint64_t)(n - runs->len), end - at);
                 if (state == PAGE_ABSENT)
                         memset(buf + runs->len, 0, part);
                 else if (!extend(runs, buf + runs->len, at, part))
@@ -89,10 +90,11 @@ ssize_t source_read(void *userdata, uint64_t addr, void *buf, size_t n) {
 
 static bool is_there(Source *s, uint64_t addr) {
         PageState state;
+        uint64_t end;
 
         if (!s->pages || s->pages->fd < 0)
                 return true;
-        if (pages_state(s->pages, addr, &state) < 0)
+        if (pages_run(s->pages, addr, &state, &end) < 0)
                 return false;
         s->n_swapped += state == PAGE_SWAPPED;
         return state == PAGE_PRESENT;

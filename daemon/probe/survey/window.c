@@ -4,8 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+        PAGE = 4096,
+        FAR_BYTES = 4 * PAGE, /* a call and a page cost about as much as to read on */
+        LEAST_BYTES = 1024,   /* or the next page too: several headers of small chunks */
+};
+
 int window_init(Window *w, WindowReadFn read, void *userdata) {
-        *w = (Window){.read = read, .userdata = userdata, .buf = malloc(WINDOW_BYTES)};
+        *w = (Window){.read = read, .userdata = userdata, .buf = aligned_alloc(PAGE, WINDOW_BYTES)};
         return w->buf ? 0 : -ENOMEM;
 }
 
@@ -18,7 +24,7 @@ void window_forget(Window *w) {
         w->len = 0;
 }
 
-/* A block begins at the wanted address: the walk goes upwards, what lies below is not asked for again. */
+/* A block begins with the wanted page: the walk goes upwards, what lies below is not asked for again. */
 static bool fill(Window *w, uint64_t addr, size_t want) {
         ssize_t n = w->read(w->userdata, addr, w->buf, want);
 
@@ -29,21 +35,25 @@ static bool fill(Window *w, uint64_t addr, size_t want) {
         return n > 0;
 }
 
-static const void *get(Window *w, uint64_t addr, size_t n, size_t want) {
-        if (n > WINDOW_BYTES / 2 || addr > UINT64_MAX - n)
+/* A block of a walk, by whole pages at whole pages: the kernel takes hold of each page that a part is read of, and
+ * copies fastest where both sides are aligned alike. */
+static bool fill_ahead(Window *w, uint64_t addr, size_t n) {
+        uint64_t end = w->base + w->len, from = addr & ~(uint64_t)(PAGE - 1), least;
+
+        if (w->len && (addr < w->base || (addr > end && addr - end > FAR_BYTES)))
+                w->ahead = PAGE;
+        else
+                w->ahead = w->ahead ? min_of(w->ahead * 4, (size_t)WINDOW_BYTES) : WINDOW_BYTES;
+        least = (addr + max_of(n, (size_t)LEAST_BYTES) + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+        return fill(w, from, (size_t)max_of((uint64_t)w->ahead, least - from));
+}
+
+const void *window_fill(Window *w, uint64_t addr, size_t n, bool walk) {
+        if (n > WINDOW_BYTES / 2 || addr > UINT64_MAX - WINDOW_BYTES)
                 return NULL;
-        if (addr < w->base || addr - w->base > w->len || w->len - (addr - w->base) < n)
-                if (!fill(w, addr, want) || w->len < n)
-                        return NULL;
+        if (!(walk ? fill_ahead(w, addr, n) : fill(w, addr, n)) || !window_holds(w, addr, n))
+                return NULL;
         return w->buf + (addr - w->base);
-}
-
-const void *window_get(Window *w, uint64_t addr, size_t n) {
-        return get(w, addr, n, WINDOW_BYTES);
-}
-
-const void *window_peek(Window *w, uint64_t addr, size_t n) {
-        return get(w, addr, n, n);
 }
 
 bool window_u64(Window *w, uint64_t addr, uint64_t *ret) {
