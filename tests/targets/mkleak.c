@@ -50,7 +50,9 @@ static const MkTarget targets[] = {
          "a thread for each way to wait, and some that check their registers, fed with numbered messages; 'k' tells "
          "what became of each",
          mk_unseen},
-        {"ticker", "size_mib= tick=", "a thread that ticks each tick (1000000) nsec, and reports the largest gap",
+        {"ticker", "size_mib= hole_bytes= live_bytes= keep_every= tick=",
+         "a heap as of fragment (size_mib 0) and a thread that ticks each tick (1000000) nsec, and reports the largest "
+         "gap",
          mk_ticker},
 };
 
