@@ -39,9 +39,17 @@ bool policy_is_fruitless(const PolicyOptions *o, const Outcome *out) {
                 || (double)out->released_bytes < o->reclaim_min_yield_ratio * (double)out->before_bytes;
 }
 
+/* It was made because a look held it worth while, and gave what that said: another may give as much. The small
+ * difference is what the call itself brings into memory. */
+static bool is_as_foretold(const Outcome *o) {
+        return o->predicted && o->predicted_bytes > 0 &&
+               o->released_bytes >= o->predicted_bytes - o->predicted_bytes / 10;
+}
+
 static void reclaim_ended(Policy *p, const Outcome *o) {
         bool touched = o->result != OUTCOME_REFUSED && o->result != OUTCOME_CANCELLED;
-        bool good = (o->result == OUTCOME_OK || o->result == OUTCOME_PARTIAL) && !policy_is_fruitless(&p->options, o);
+        bool made = o->result == OUTCOME_OK || o->result == OUTCOME_PARTIAL;
+        bool good = made && !policy_is_fruitless(&p->options, o);
 
         if (o->result == OUTCOME_SKIPPED) { /* nothing to settle, and no strike: what is free may be another tomorrow */
                 p->reclaim_poor = true;
@@ -50,7 +58,7 @@ static void reclaim_ended(Policy *p, const Outcome *o) {
         p->reclaim_done = true;
         p->reclaim_done_usec = o->time_usec;
         p->reclaim_poor = !good;
-        if (good)
+        if (good || (made && is_as_foretold(o)))
                 p->fruitless = 0;
         else if (touched && p->fruitless < UINT32_MAX)
                 p->fruitless++;

@@ -110,10 +110,10 @@ bool policy_is_fruitless(const PolicyOptions *o, const Outcome *out);
 
 /**
  * policy_outcome() - how it ended
- * A reclaim that gave too little, failed or timed out is a strike; one that was refused, skipped or cancelled only
- * lets rotate go on, and after one that was skipped there is nothing to settle. A rotation that did not happen is tried
- * again after 30 s, 2 min, 8 min ..., never later than its cool-down, and one that was refused or cancelled does not
- * count for the breaker.
+ * A reclaim that gave too little, failed or timed out is a strike; one that was refused, skipped or cancelled, or gave
+ * the little that was foretold, only lets rotate go on, and after one that was skipped there is nothing to settle. A
+ * rotation that did not happen is tried again after 30 s, 2 min, 8 min ..., never later than its cool-down, and one
+ * that was refused or cancelled does not count for the breaker.
  */
 void policy_outcome(Policy *p, const Outcome *o);
 

@@ -87,6 +87,38 @@ static void test_reclaim_strikes(void **state _unused_) {
         }
 }
 
+/* Little, but no less than a look beforehand held worth while: no strike, and rotate need not wait for another. */
+static void test_as_foretold(void **state _unused_) {
+        static const struct {
+                const char *name;
+                OutcomeResult result;
+                uint64_t predicted, released;
+                unsigned strikes;
+        } cases[] = {
+                {"little, as foretold", OUTCOME_OK, 12 * MIB, 12 * MIB, 0},
+                {"but for what the call itself took", OUTCOME_OK, 12 * MIB, 12 * MIB - 80 * 1024, 0},
+                {"more than foretold, and still little", OUTCOME_OK, 9 * MIB, 14 * MIB, 0},
+                {"less than foretold", OUTCOME_OK, 12 * MIB, 10 * MIB, 2},
+                {"nothing was foretold", OUTCOME_PARTIAL, 0, 0, 2},
+                {"it timed out", OUTCOME_TIMEOUT, 12 * MIB, 12 * MIB, 2},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                fresh();
+                policy.fruitless = 1;
+                policy_outcome(&policy, &(Outcome){.rung = RUNG_RECLAIM,
+                                                   .time_usec = T0,
+                                                   .before_bytes = 1000 * MIB,
+                                                   .released_bytes = cases[i].released,
+                                                   .predicted = true,
+                                                   .predicted_bytes = cases[i].predicted,
+                                                   .result = cases[i].result});
+                if (policy.fruitless != cases[i].strikes || !policy.reclaim_poor)
+                        fail_msg("%s: %u strikes, expected %u; poor: %d", cases[i].name, policy.fruitless,
+                                 cases[i].strikes, policy.reclaim_poor);
+        }
+}
+
 static void test_fruitless_is_not_for_ever(void **state _unused_) {
         fresh();
         for (unsigned k = 0; k < 2; k++)
@@ -303,6 +335,7 @@ int main(void) {
                 cmocka_unit_test(test_reclaim_skips),
                 cmocka_unit_test(test_reclaim_cooldown),
                 cmocka_unit_test(test_reclaim_strikes),
+                cmocka_unit_test(test_as_foretold),
                 cmocka_unit_test(test_fruitless_is_not_for_ever),
                 cmocka_unit_test(test_rotate_skips),
                 cmocka_unit_test(test_rotate_lets_reclaim_go_first),
