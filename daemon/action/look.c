@@ -28,8 +28,11 @@ static void take_python(const SurveyPython *p, DiagnoseLook *l) {
 }
 
 static void take_parts(const Survey *s, DiagnoseLook *l) {
-        for (uint32_t i = 0; i < s->n_parts; i++)
+        for (uint32_t i = 0; i < s->n_parts; i++) {
                 l->part_bytes[part_of[s->parts[i].kind]] += s->parts[i].rss_bytes;
+                if (part_of[s->parts[i].kind] != DIAGNOSE_FILES)
+                        l->uss_bytes += s->parts[i].private_bytes;
+        }
         /* what is in use and in memory; pages of it that were never touched are not */
         uint64_t heap = l->part_bytes[DIAGNOSE_HEAP_FREE];
 
@@ -68,7 +71,6 @@ void look_make(const Survey *s, const Sample *sample, DiagnoseClass *classes, Di
         DiagnoseLook l = {
                 .time_usec = s->begin_usec,
                 .rss_bytes = s->rss_bytes,
-                .uss_bytes = s->uss_bytes,
                 .heap_complete = s->flags & SURVEY_HEAP_COMPLETE,
                 .trim_known = (s->flags & SURVEY_HAVE_TRIM) && (s->flags & SURVEY_HEAP_COMPLETE),
                 .trim_bytes = s->heap.trim_resident_bytes,

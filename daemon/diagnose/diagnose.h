@@ -42,7 +42,7 @@ typedef struct DiagnoseClass {
 typedef struct DiagnoseLook {
         uint64_t time_usec;
         uint64_t rss_bytes;
-        uint64_t uss_bytes;
+        uint64_t uss_bytes; /* without pages of files, which become a process' own when others leave them */
         uint32_t known;     /* 1 << DiagnosePart */
         bool heap_complete; /* the heap's figures add up */
         bool trim_known;

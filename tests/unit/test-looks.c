@@ -104,6 +104,21 @@ static void test_torn(void **state _unused_) {
         looks_done(&l);
 }
 
+/* Pages of a file that others left are no pages that it copied. */
+static void test_own_pages(void **state _unused_) {
+        Survey s = survey_at(0, 100 * MB);
+        const char *why;
+        Looks l = {0};
+
+        s.n_parts = 2;
+        s.rss_bytes = 119 * MB;
+        s.parts[0].private_bytes = 60 * MB;
+        s.parts[1] = (Part){.rss_bytes = 9 * MB, .private_bytes = 7 * MB, .kind = PART_FILES, .name = "libc.so.6"};
+        assert_int_equal(take(&l, &s, true, &why), 0);
+        assert_int_equal(l.diagnosis.last.uss_bytes, 60 * MB);
+        looks_done(&l);
+}
+
 static void test_refused(void **state _unused_) {
         Survey lie = survey_at(5, 100 * MB), old = survey_at(0, 100 * MB), none = survey_at(5, 100 * MB);
         const char *why = NULL;
@@ -143,6 +158,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_bounded),
                 cmocka_unit_test(test_torn),
+                cmocka_unit_test(test_own_pages),
                 cmocka_unit_test(test_refused),
                 cmocka_unit_test(test_due),
         };
