@@ -10,11 +10,14 @@
 
 /* What is less than this is noise: a program's own breathing, or the reader's. */
 static const double GROWTH_MIN_BYTES = 0.5 * MIB, GROWTH_MIN_OF_RSS = 0.002;
+static const double WARM_UP_MIN_BYTES = MIB, WARM_UP_MIN_OF_RSS = 0.01; /* less, and it is over: never mind */
 static const double TRIM_MIN_BYTES = 8 * MIB, TRIM_MIN_OF_RSS = 0.10;
 static const double PINNED_MIN_BYTES = 16 * MIB, PINNED_MIN_OF_RSS = 0.25;
 static const double DOMINANT = 0.5;       /* share of all growth, or of RSS, that makes one part the cause */
 static const double LATE_OF_WHOLE = 0.35; /* a growth that has slowed down to this is a warm-up */
-static const double FALL_OF_GROWTH = 0.3;
+static const double FALL_OF_GROWTH =
+        0.3; /* what falls back deeper than this, from one look to the next, is a saw ... */
+static const double FALL_OF_STEADY = 0.1; /* ... and what falls deeper than this has no end that could be told */
 static const double NEAR_LIMIT = 0.9;
 static const uint64_t ARENAS_FEW = 2; /* what MALLOC_ARENA_MAX=2 would leave */
 
@@ -85,13 +88,39 @@ static double deepest_fall(const DiagnoseInput *in, FigureFn fn, unsigned which)
         return fall;
 }
 
+/* The least slope, in its own standard errors, that chance makes of no growth in one of 200: Student's t at 0.995, by
+ * degrees of freedom. */
+static double least_t(size_t n) {
+        static const double t[] = {63.66, 9.92, 5.84, 4.60, 4.03, 3.71, 3.50, 3.36, 3.25, 3.17};
+        size_t freedom = n - 2;
+
+        return freedom <= ELEMENTSOF(t) ? t[freedom - 1] : 3.11;
+}
+
+/* Is a slope more than what falls and rises around it? @noise: around the line. */
+static bool is_beyond_noise(const DiagnoseInput *in, double slope_per_s, double noise) {
+        double n = (double)in->n, st = 0, stt = 0;
+
+        if (in->n < 3)
+                return true;
+        for (size_t i = 0; i < in->n; i++) {
+                double t = seconds(&in->looks[0], &in->looks[i]);
+
+                st += t;
+                stt += t * t;
+        }
+        return fabs(slope_per_s) * sqrt(stt - st * st / n) > least_t(in->n) * noise * sqrt(n / (n - 2));
+}
+
 /* What a figure grew by over the whole time; 0 when that is within its own noise, or when it falls back on its way: of
- * a saw no slope over few teeth means anything. */
+ * a saw no slope over few teeth means anything, unless it stands out from them. */
 static double growth(const DiagnoseInput *in, FigureFn fn, unsigned which) {
         double noise = 0, span = seconds(&in->looks[0], &in->looks[in->n - 1]);
-        double g = slope(in, 0, fn, which, &noise) * span;
+        double b = slope(in, 0, fn, which, &noise), g = b * span;
 
-        return fabs(g) > 2 * noise && deepest_fall(in, fn, which) < FALL_OF_GROWTH * fabs(g) ? g : 0;
+        if (fabs(g) > 2 * noise && deepest_fall(in, fn, which) < FALL_OF_GROWTH * fabs(g))
+                return g;
+        return is_beyond_noise(in, b, noise) ? g : 0;
 }
 
 /* What a trim would give back, by the last look that knew it; -1: none did. */
@@ -115,8 +144,13 @@ static double grown_trim(const DiagnoseInput *in) {
         return -1;
 }
 
+/* So many bytes, or so much of RSS. */
+static double least(const DiagnoseInput *in, double bytes, double of_rss) {
+        return fmax(bytes, of_rss * (double)in->looks[in->n - 1].rss_bytes);
+}
+
 static double growth_min(const DiagnoseInput *in) {
-        return fmax(GROWTH_MIN_BYTES, GROWTH_MIN_OF_RSS * (double)in->looks[in->n - 1].rss_bytes);
+        return least(in, GROWTH_MIN_BYTES, GROWTH_MIN_OF_RSS);
 }
 
 static uint32_t known_in_all(const DiagnoseInput *in) {
@@ -189,34 +223,57 @@ static Grown grown_parts(const DiagnoseInput *in, bool of_cgroup) {
         return ret;
 }
 
-/* What explains a growth: memory of the process itself, else what its cgroup counts beyond that. Return: false: none.
- */
-static bool judge_growth(const DiagnoseInput *in, bool of_cgroup, Verdict *v) {
-        double min = growth_min(in), all, best;
+/* What leaks fills what is free first: RSS stays as it is, until that is used up. */
+static bool fills_free(const DiagnoseInput *in, const Grown *g) {
+        return g->part == DIAGNOSE_HEAP_USED && (known_in_all(in) >> DIAGNOSE_HEAP_FREE & 1) &&
+               growth(in, figure_part, DIAGNOSE_HEAP_FREE) < -DOMINANT * g->best;
+}
+
+/* Has the growth come to its end? A saw's last third says nothing of that. */
+static bool has_ended(const DiagnoseInput *in, const Verdict *v) {
+        double g = growth(in, figure_part, v->part);
+
+        return in->n > 2 && v->late_bytes_per_s < LATE_OF_WHOLE * v->part_bytes_per_s &&
+               deepest_fall(in, figure_part, v->part) < FALL_OF_STEADY * g;
+}
+
+/* Free memory that grows: is it to be had back? */
+static VerdictKind kind_of_free(const DiagnoseInput *in, double grown) {
+        if (known_trim(in) < 0)
+                return VERDICT_UNKNOWN; /* free it is, but whether it can go back is not known */
+        return grown_trim(in) > DOMINANT * grown ? VERDICT_TRIMMABLE : VERDICT_PINNED;
+}
+
+/* What explains a growth: memory of the process itself, else what its cgroup counts beyond that. Return: false: none,
+ * and @ret is as it was. */
+static bool judge_growth(const DiagnoseInput *in, bool of_cgroup, Verdict *ret) {
         Grown g = grown_parts(in, of_cgroup);
+        double min = growth_min(in);
+        Verdict v = *ret;
 
         /* memory that malloc gave out and nobody touched is not in RSS, and no problem */
-        if (g.best < min || (!of_cgroup && growth(in, figure_rss, 0) < min))
+        if (g.best < min || (!of_cgroup && growth(in, figure_rss, 0) < min && !fills_free(in, &g)))
                 return false;
-        all = g.all;
-        best = g.best;
-        v->part = g.part;
-        v->kind = best < DOMINANT * all ? VERDICT_UNKNOWN : kind_of_part[v->part];
-        v->confidence = best / all;
-        v->part_bytes_per_s = slope(in, 0, figure_part, v->part, NULL);
-        if (v->part == DIAGNOSE_HEAP_FREE && v->kind == VERDICT_PINNED && known_trim(in) < 0)
-                v->kind = VERDICT_UNKNOWN; /* free it is, but whether it can go back is not known */
-        else if (v->part == DIAGNOSE_HEAP_FREE && grown_trim(in) > DOMINANT * best)
-                v->kind = VERDICT_TRIMMABLE;
-        if (v->part == DIAGNOSE_ALLOCATOR)
-                v->confidence *= 0.5; /* in use and free are not told apart there */
-        if (in->n < 3)
-                v->confidence *= 0.8;
-        else {
-                v->late_bytes_per_s = slope(in, late_from(in), figure_part, v->part, NULL);
-                if (v->kind == VERDICT_LIVE_GROWTH && v->late_bytes_per_s < LATE_OF_WHOLE * v->part_bytes_per_s)
-                        v->kind = VERDICT_WARM_UP;
+        v.part = g.part;
+        v.kind = kind_of_part[g.part];
+        v.confidence = g.best / g.all;
+        v.part_bytes_per_s = slope(in, 0, figure_part, g.part, NULL);
+        if (in->n > 2)
+                v.late_bytes_per_s = slope(in, late_from(in), figure_part, g.part, NULL);
+        if (g.part == DIAGNOSE_HEAP_FREE)
+                v.kind = kind_of_free(in, g.best);
+        else if (!of_cgroup && has_ended(in, &v)) {
+                if (g.best < least(in, WARM_UP_MIN_BYTES, WARM_UP_MIN_OF_RSS))
+                        return false;
+                v.kind = VERDICT_WARM_UP;
         }
+        if (g.best < DOMINANT * g.all)
+                v.kind = VERDICT_UNKNOWN;
+        if (g.part == DIAGNOSE_ALLOCATOR)
+                v.confidence *= 0.5; /* in use and free are not told apart there */
+        if (in->n < 3)
+                v.confidence *= 0.8;
+        *ret = v;
         return true;
 }
 

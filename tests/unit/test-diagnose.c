@@ -50,6 +50,25 @@ static const Case cases[] = {
          .kind = VERDICT_LIVE_GROWTH,
          .part = DIAGNOSE_HEAP_USED,
          .remedy = REMEDY_RECLAIM},
+        {"a leak under a saw",
+         {{DIAGNOSE_HEAP_USED, 100, 4}, {DIAGNOSE_HEAP_FREE, 10, 0}},
+         .noise_mib = 30,
+         .n = 3 * LOOKS,
+         .kind = VERDICT_LIVE_GROWTH,
+         .part = DIAGNOSE_HEAP_USED,
+         .remedy = REMEDY_FIX_LEAK},
+        {"a leak that fills what is free",
+         {{DIAGNOSE_HEAP_USED, 100, 4}, {DIAGNOSE_HEAP_FREE, 60, -4}},
+         .n = LOOKS,
+         .kind = VERDICT_LIVE_GROWTH,
+         .part = DIAGNOSE_HEAP_USED,
+         .remedy = REMEDY_FIX_LEAK},
+        {"given out, and not in memory",
+         {{DIAGNOSE_HEAP_USED, 100, 4}, {DIAGNOSE_FILES, 90, -4}},
+         .n = LOOKS,
+         .kind = VERDICT_STEADY,
+         .part = DIAGNOSE_HEAP_USED,
+         .remedy = REMEDY_NONE},
         {"a leak by mmap",
          {{DIAGNOSE_ANONYMOUS, 20, 4}, {DIAGNOSE_HEAP_USED, 10, 0}},
          .n = LOOKS,
@@ -156,6 +175,20 @@ static const Case cases[] = {
          .kind = VERDICT_WARM_UP,
          .part = DIAGNOSE_HEAP_USED,
          .remedy = REMEDY_NONE},
+        {"files that are read in",
+         {{DIAGNOSE_FILES, 50, 40}, {DIAGNOSE_HEAP_USED, 20, 0}},
+         .bend = true,
+         .n = LOOKS,
+         .kind = VERDICT_WARM_UP,
+         .part = DIAGNOSE_FILES,
+         .remedy = REMEDY_NONE},
+        {"a little more at first",
+         {{DIAGNOSE_HEAP_USED, 50, 0.45}},
+         .bend = true,
+         .n = LOOKS,
+         .kind = VERDICT_STEADY,
+         .part = DIAGNOSE_HEAP_USED,
+         .remedy = REMEDY_NONE},
         {"a saw",
          {{DIAGNOSE_HEAP_USED, 100, 0}, {DIAGNOSE_HEAP_FREE, 5, 0}},
          .noise_mib = 30,
@@ -239,7 +272,7 @@ static void make_look(const Case *c, size_t i, DiagnoseLook *l) {
 
 static void test_verdicts(void **state _unused_) {
         for (size_t k = 0; k < ELEMENTSOF(cases); k++) {
-                DiagnoseLook looks[LOOKS];
+                DiagnoseLook looks[3 * LOOKS];
                 Verdict v;
 
                 for (size_t i = 0; i < cases[k].n; i++)
