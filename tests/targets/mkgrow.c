@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Programs whose memory grows, or does not, for one known cause: mkgrow CAUSE [steps_per_s]. A step is about 256 KiB of
- * the cause. It prints "ready pid=...", then steps by itself until stdin ends; 's' makes it stop stepping ("stopped"),
- * '?' tells mallinfo2's figures without allocating. The zoo that verdicts are tested on.
+ * Programs whose memory grows, or does not, for one known cause: mkgrow CAUSE [STEPS_PER_S] [KEY=VALUE]... A step is
+ * about step_kib of the cause, base_mib what lies there before and stays, another seed has other sizes and pauses. It
+ * prints "ready pid=...", then steps by itself until stdin ends; 's' makes it stop stepping ("stopped"), '?' tells
+ * mallinfo2's figures without allocating. The zoo that verdicts are tested on.
  */
 #include <fcntl.h>
 #include <malloc.h>
@@ -10,6 +11,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,9 +22,7 @@
 
 #include "util/cleanup.h"
 
-#define STEP (256u * 1024)
-#define MIB  (1024u * 1024)
-#define KEEP (1u << 20)
+#define MIB (1024u * 1024)
 
 typedef struct Cause {
         const char *name;
@@ -30,7 +30,45 @@ typedef struct Cause {
         void (*step)(void);
 } Cause;
 
+/* What may follow the cause as KEY=VALUE. */
+enum {
+        STEP_KIB,
+        BASE_MIB,
+        SEED,      /* 0: the sizes that are written here, and even pauses */
+        STOP_STEP, /* of what comes to an end, and of what has teeth: after so many steps */
+        _OPTION_MAX,
+};
+
+static struct {
+        const char *name;
+        unsigned value, max;
+} option[_OPTION_MAX] = {
+        [STEP_KIB] = {"step_kib", 256, 65536},
+        [BASE_MIB] = {"base_mib", 0, 4096},
+        [SEED] = {"seed", 0, UINT32_MAX},
+        [STOP_STEP] = {"stop_step", 32, 1000000},
+};
+
 static unsigned n_steps;
+static size_t step_bytes;
+static uint64_t random_state;
+
+/* George Marsaglia's xorshift64. */
+static unsigned any(unsigned from, unsigned to) {
+        random_state ^= random_state << 13;
+        random_state ^= random_state >> 7;
+        random_state ^= random_state << 17;
+        return from + (unsigned)(random_state >> 16) % (to - from + 1);
+}
+
+/* Drawn once, at the first call of each place; @written where no seed is given. */
+#define DRAWN(written, from, to)                                                                                       \
+        ({                                                                                                             \
+                static unsigned drawn_;                                                                                \
+                if (drawn_ == 0)                                                                                       \
+                        drawn_ = option[SEED].value ? any(from, to) : (written);                                       \
+                drawn_;                                                                                                \
+        })
 
 static void die(const char *what) {
         perror(what);
@@ -59,26 +97,34 @@ static void *map(size_t n, int flags, int fd) {
 
 /* ---- what is in use grows */
 
+static void leak_bytes(size_t bytes) {
+        size_t n = DRAWN(136, 24, 2000); /* 136: a chunk of 144 bytes */
+
+        for (size_t i = 0; i < bytes; i += n + 8)
+                *(void **)get(n) = NULL;
+}
+
 static void leak_small(void) {
-        for (unsigned i = 0; i < STEP / 144; i++)
-                *(void **)get(136) = NULL; /* a chunk of 144 bytes */
+        leak_bytes(step_bytes);
 }
 
 static void leak_large(void) {
-        get(STEP);
+        get(step_bytes);
 }
 
 static void leak_mmap(void) {
-        memset(map(STEP, MAP_PRIVATE | MAP_ANONYMOUS, -1), 1, STEP);
+        memset(map(step_bytes, MAP_PRIVATE | MAP_ANONYMOUS, -1), 1, step_bytes);
 }
 
 static pthread_barrier_t barrier;
+static unsigned n_workers;
 
 static void *worker(void *arg _unused_) {
         free(get(64)); /* takes an arena */
         for (;;) {
                 pthread_barrier_wait(&barrier);
-                leak_small();
+                for (size_t i = 0; i < step_bytes / n_workers; i += 144)
+                        *(void **)get(136) = NULL;
                 pthread_barrier_wait(&barrier);
         }
         return NULL;
@@ -87,9 +133,11 @@ static void *worker(void *arg _unused_) {
 static void begin_worker(void) {
         pthread_t t;
 
-        pthread_barrier_init(&barrier, NULL, 2);
-        if (pthread_create(&t, NULL, worker, NULL) != 0)
-                die("pthread_create");
+        n_workers = DRAWN(1, 1, 6);
+        pthread_barrier_init(&barrier, NULL, n_workers + 1);
+        for (unsigned i = 0; i < n_workers; i++)
+                if (pthread_create(&t, NULL, worker, NULL) != 0)
+                        die("pthread_create");
 }
 
 static void leak_in_thread(void) {
@@ -97,45 +145,101 @@ static void leak_in_thread(void) {
         pthread_barrier_wait(&barrier);
 }
 
-/* A cache that fills: each step adds half of what is missing. */
+/* A cache that fills: each step adds an eighth of what is missing. */
 static void warm_up(void) {
-        static size_t missing = 64 * MIB;
+        static size_t missing;
 
+        if (n_steps == 0)
+                missing = 256 * step_bytes;
         for (size_t n = missing / 8; n >= 512; n -= 512)
                 get(496);
         missing -= missing / 8;
 }
 
+/* A cache with a bound, which it reaches. */
+static void fill(void) {
+        if (n_steps < option[STOP_STEP].value)
+                leak_small();
+}
+
 /* ---- free memory grows */
 
-/* Blocks that each shrink in place: what is cut off is free behind what stays. The next step's blocks are larger, so
- * that none of it is used again. */
+/* Blocks that each shrink in place: what is cut off is free behind what stays, and too small for the next one. */
 static void cut(size_t whole_bytes, size_t live_bytes, size_t bytes) {
-        static void *block[65536];
-        size_t n = bytes / whole_bytes;
+        size_t n = bytes / whole_bytes + 1;
+        void **block = map(n * sizeof(void *), MAP_PRIVATE | MAP_ANONYMOUS, -1);
 
-        for (size_t i = 0; i < n && i < ELEMENTSOF(block); i++)
+        for (size_t i = 0; i < n; i++)
                 block[i] = get(whole_bytes);
-        for (size_t i = 0; i < n && i < ELEMENTSOF(block); i++)
+        for (size_t i = 0; i < n; i++)
                 sink = realloc(block[i], live_bytes);
+        munmap(block, n * sizeof(void *));
 }
 
 static void fragment_trimmable(void) {
-        cut(32768 + n_steps * 64, 64, 4 * STEP);
+        size_t whole = DRAWN(32768, 16384, 120000);
+
+        cut(whole, DRAWN(64, 24, 1000), max_of(step_bytes, whole));
 }
 
 static void fragment_pinned(void) {
-        cut(1200 + n_steps * 16, 200, 4 * STEP);
+        cut(DRAWN(1500, 1000, 3600), DRAWN(200, 24, 200), step_bytes);
 }
 
 static void begin_fragment_pinned(void) {
-        for (int i = 0; i < 40; i++, n_steps++)
-                fragment_pinned();
+        cut(DRAWN(1500, 1000, 3600), 200, 40 * MIB);
 }
 
 static void begin_fragment_trimmable(void) {
-        for (int i = 0; i < 20; i++, n_steps++)
-                fragment_trimmable();
+        cut(DRAWN(32768, 16384, 120000), 64, 20 * MIB);
+}
+
+/* Of those that are over when it begins. */
+static size_t peak_bytes(void) {
+        return max_of(option[BASE_MIB].value, 64u) * (size_t)MIB;
+}
+
+/* A peak of small objects of which a few are left anywhere. */
+static void begin_scattered(void) {
+        size_t n = peak_bytes() / 160;
+        void **p = map(n * sizeof(void *), MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+        for (size_t i = 0; i < n; i++)
+                p[i] = get(any(64, 240));
+        for (size_t i = 0; i < n; i++)
+                if (any(0, 99) >= 15)
+                        free(p[i]);
+        munmap(p, n * sizeof(void *));
+}
+
+/* A peak that is over, kept from the top by what was allocated last. */
+static void begin_freed(void) {
+        size_t size = DRAWN(4000, 200, 60000), n = peak_bytes() / size;
+        void **p = map(n * sizeof(void *), MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+        for (size_t i = 0; i < n; i++)
+                p[i] = get(size);
+        get(512);
+        for (size_t i = 0; i < n; i++)
+                free(p[i]);
+        munmap(p, n * sizeof(void *));
+}
+
+/* Blocks beyond the threshold's first value: once one was freed, glibc takes the next ones from the heap, up to 32 MiB
+ * each (DEFAULT_MMAP_THRESHOLD_MAX), and what is freed there stays. */
+static void begin_large_blocks(void) {
+        static void *p[512];
+        size_t size = DRAWN(1u << 20, 300u << 10, 8u << 20), n;
+
+        free(get(2 * size));
+        n = min_of(peak_bytes() / size, ELEMENTSOF(p));
+        for (size_t i = 0; i < n; i++) {
+                p[i] = get(size);
+                get(2000);
+        }
+        for (size_t i = 0; i < n; i++)
+                if (i % 8)
+                        free(p[i]);
 }
 
 static void *burst(void *arg _unused_) {
@@ -153,30 +257,74 @@ static void *burst(void *arg _unused_) {
 
 /* Each thread an arena with little in use and much that is free. */
 static void begin_arenas(void) {
-        mallopt(M_ARENA_MAX, 64);
-        for (int i = 0; i < 64; i++) {
+        unsigned n = DRAWN(64, 24, 100);
+
+        mallopt(M_ARENA_MAX, (int)n);
+        for (unsigned i = 0; i < n; i++) {
                 pthread_t t;
 
                 if (pthread_create(&t, NULL, burst, NULL) != 0)
                         die("pthread_create");
         }
-        for (struct timespec ts = {.tv_nsec = 1000000}; mallinfo2().uordblks < 64 * 340000;)
+        for (struct timespec ts = {.tv_nsec = 1000000}; mallinfo2().uordblks < n * (size_t)340000;)
                 nanosleep(&ts, NULL);
 }
 
 static void nothing(void) {
 }
 
+/* Garbage until it is collected, a tooth of stop_step steps. */
 static void saw(void) {
-        static void *p[32];
-        static size_t n;
+        static void *garbage;
+        size_t size = DRAWN(100 * 1024, 48, 4000);
 
-        if (n == ELEMENTSOF(p)) {
-                while (n > 0)
-                        free(p[--n]);
-                return;
+        if (n_steps % option[STOP_STEP].value == 0)
+                while (garbage) {
+                        void *next = *(void **)garbage;
+
+                        free(garbage);
+                        garbage = next;
+                }
+        for (size_t n = 0; n < step_bytes * 4 / 10; n += size) {
+                void **p = get(size);
+
+                *p = garbage;
+                garbage = p;
         }
-        p[n++] = get(100 * 1024);
+}
+
+/* The first tooth is no growth of anything. */
+static void begin_saw(void) {
+        for (; n_steps < option[STOP_STEP].value; n_steps++)
+                saw();
+}
+
+static void leak_under_saw(void) {
+        saw();
+        leak_bytes(step_bytes / 10); /* a quarter of what the saw takes */
+}
+
+/* A server: what comes and goes is of all sizes, and as much comes as goes. */
+static void churn(void) {
+        static void *p[20000];
+
+        for (size_t n = 0; n < step_bytes;) {
+                unsigned i = any(0, ELEMENTSOF(p) - 1), size = any(16, 3000);
+
+                free(p[i]);
+                p[i] = get(size);
+                n += size;
+        }
+}
+
+static void begin_churn(void) {
+        for (int i = 0; i < 1000; i++)
+                churn();
+}
+
+static void leak_in_churn(void) {
+        churn();
+        leak_bytes(step_bytes / 4);
 }
 
 /* ---- elsewhere */
@@ -197,7 +345,7 @@ static void leak_threads(void) {
 
         pthread_attr_init(&attr);
         pthread_attr_setstacksize(&attr, 256 * 1024);
-        for (int i = 0; i < 2; i++)
+        for (size_t i = 0; i < max_of(step_bytes >> 17, (size_t)1); i++)
                 if (pthread_create(&t, &attr, sleeper, NULL) != 0)
                         return;
 }
@@ -208,29 +356,31 @@ static void begin_file(void) {
         char path[] = "/var/tmp/mkgrow-XXXXXX";
 
         file_fd = mkstemp(path);
-        if (file_fd < 0 || unlink(path) < 0 || ftruncate(file_fd, 512 * (off_t)MIB) < 0)
+        if (file_fd < 0 || unlink(path) < 0 || ftruncate(file_fd, 4096 * (off_t)MIB) < 0)
                 die(path);
 }
 
 static void map_file(void) {
-        volatile char *p = mmap(NULL, STEP, PROT_READ | PROT_WRITE, MAP_SHARED, file_fd, (off_t)n_steps * STEP);
+        volatile char *p =
+                mmap(NULL, step_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file_fd, (off_t)(n_steps * step_bytes));
 
         if (p == MAP_FAILED)
                 die("mmap");
-        for (size_t i = 0; i < STEP; i += 4096)
+        for (size_t i = 0; i < step_bytes; i += 4096)
                 p[i] = 1;
 }
 
 static void write_file(void) {
-        static char buf[STEP];
+        static char buf[64 * 1024];
 
-        if (pwrite(file_fd, buf, sizeof(buf), (off_t)n_steps * STEP) < 0)
-                die("pwrite");
+        for (size_t i = 0; i < step_bytes; i += sizeof(buf))
+                if (pwrite(file_fd, buf, sizeof(buf), (off_t)(n_steps * step_bytes + i)) < 0)
+                        die("pwrite");
 }
 
 static void begin_shared(void) {
         file_fd = memfd_create("mkgrow", MFD_CLOEXEC);
-        if (file_fd < 0 || ftruncate(file_fd, 512 * (off_t)MIB) < 0)
+        if (file_fd < 0 || ftruncate(file_fd, 4096 * (off_t)MIB) < 0)
                 die("memfd_create");
 }
 
@@ -245,17 +395,19 @@ static __attribute__((noinline)) void deeper(unsigned steps) {
 }
 
 static void grow_stack(void) {
-        deeper((n_steps + 1) * 24); /* 100 KiB more each time; 8 MiB is the limit */
+        deeper((unsigned)((n_steps + 1) * (step_bytes / 10900))); /* 4/10 of a step; 8 MiB is the limit */
 }
 
 static char *inherited;
+static size_t inherited_bytes;
 
 /* The parent holds the same pages, and ends with us. */
 static void begin_fork(void) {
         pid_t child;
 
-        inherited = map(256 * (size_t)MIB, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-        memset(inherited, 1, 256 * (size_t)MIB);
+        inherited_bytes = max_of(option[BASE_MIB].value, 256u) * (size_t)MIB;
+        inherited = map(inherited_bytes, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+        memset(inherited, 1, inherited_bytes);
         child = fork();
         if (child > 0) {
                 waitpid(child, NULL, 0);
@@ -265,8 +417,8 @@ static void begin_fork(void) {
 }
 
 static void copy_pages(void) {
-        for (size_t i = 0; i < 4 * STEP; i += 4096)
-                inherited[((size_t)n_steps * 4 * STEP + i) % (256 * (size_t)MIB)]++;
+        for (size_t i = 0; i < 4 * step_bytes; i += 4096)
+                inherited[(n_steps * 4 * step_bytes + i) % inherited_bytes]++;
 }
 
 static const Cause causes[] = {
@@ -276,11 +428,20 @@ static const Cause causes[] = {
         {"leak-in-thread", begin_worker, leak_in_thread},
         {"leak-threads", NULL, leak_threads},
         {"warm-up", NULL, warm_up},
+        {"fill", NULL, fill},
         {"fragment-trimmable", begin_fragment_trimmable, fragment_trimmable},
         {"fragment-pinned", begin_fragment_pinned, fragment_pinned},
         {"fragmented", begin_fragment_pinned, nothing},
+        {"scattered", begin_scattered, nothing},
+        {"freed", begin_freed, nothing},
+        {"large-blocks", begin_large_blocks, nothing},
         {"arenas", begin_arenas, nothing},
-        {"saw", NULL, saw},
+        {"saw", begin_saw, saw},
+        {"churn", begin_churn, churn},
+        {"leak-under-saw", begin_saw, leak_under_saw},
+        {"leak-in-churn", begin_churn, leak_in_churn},
+        {"leak-beside-pinned", begin_fragment_pinned, leak_small},
+        {"leak-beside-freed", begin_freed, leak_small},
         {"steady", leak_large, nothing},
         {"map-file", begin_file, map_file},
         {"page-cache", begin_file, write_file},
@@ -304,7 +465,7 @@ static int live(const Cause *c, int msec) {
                 struct pollfd pfd = {.fd = STDIN_FILENO, .events = POLLIN};
                 char letter;
 
-                if (poll(&pfd, 1, stopped ? -1 : msec) == 0) {
+                if (poll(&pfd, 1, stopped ? -1 : option[SEED].value ? (int)any(0, 2 * (unsigned)msec) : msec) == 0) {
                         c->step();
                         n_steps++;
                         continue;
@@ -320,19 +481,63 @@ static int live(const Cause *c, int msec) {
         }
 }
 
-int main(int argc, char **argv) {
-        int per_s = argc > 2 ? atoi(argv[2]) : 20;
+/* Return: false: it is none. */
+static bool take_option(const char *arg) {
+        for (size_t i = 0; i < ELEMENTSOF(option); i++) {
+                size_t n = strlen(option[i].name);
+                unsigned long v;
 
+                if (strncmp(arg, option[i].name, n) != 0 || arg[n] != '=')
+                        continue;
+                v = strtoul(arg + n + 1, NULL, 10);
+                option[i].value = (unsigned)v;
+                return v <= option[i].max;
+        }
+        return false;
+}
+
+/* What every program has that does something: half of it small, half of it large. */
+static void begin_base(const Cause *c) {
+        size_t bytes = option[BASE_MIB].value * (size_t)MIB;
+
+        step_bytes = (option[STEP_KIB].value + 3) / 4 * (size_t)4096;
+        random_state = 0x9e3779b97f4a7c15 * (option[SEED].value + 1ULL);
+        if (c->begin == begin_fork || c->begin == begin_scattered || c->begin == begin_freed ||
+            c->begin == begin_large_blocks)
+                return; /* it is of that size itself */
+        for (size_t i = 0; i < bytes / 2; i += 1024)
+                get(1000);
+        if (bytes > 0)
+                memset(map(bytes / 2, MAP_PRIVATE | MAP_ANONYMOUS, -1), 1, bytes / 2);
+}
+
+static int usage(void) {
+        fprintf(stderr, "mkgrow CAUSE [STEPS_PER_S] [KEY=VALUE]...; causes:");
+        for (size_t i = 0; i < ELEMENTSOF(causes); i++)
+                fprintf(stderr, " %s", causes[i].name);
+        fprintf(stderr, "; keys:");
+        for (size_t i = 0; i < ELEMENTSOF(option); i++)
+                fprintf(stderr, " %s", option[i].name);
+        fprintf(stderr, "\n");
+        return 2;
+}
+
+int main(int argc, char **argv) {
+        double per_s = 20;
+
+        for (int i = 2; i < argc; i++)
+                if (!take_option(argv[i])) {
+                        per_s = atof(argv[i]);
+                        if (per_s < 0.01 || per_s > 1000)
+                                return usage();
+                }
         for (size_t i = 0; argc > 1 && i < ELEMENTSOF(causes); i++)
-                if (strcmp(argv[1], causes[i].name) == 0 && per_s > 0 && per_s <= 1000) {
+                if (strcmp(argv[1], causes[i].name) == 0) {
+                        begin_base(&causes[i]);
                         if (causes[i].begin)
                                 causes[i].begin();
                         dprintf(STDOUT_FILENO, "ready pid=%d\n", getpid());
-                        return live(&causes[i], 1000 / per_s);
+                        return live(&causes[i], (int)(1000 / per_s));
                 }
-        fprintf(stderr, "mkgrow CAUSE [STEPS_PER_S]; causes:");
-        for (size_t i = 0; i < ELEMENTSOF(causes); i++)
-                fprintf(stderr, " %s", causes[i].name);
-        fprintf(stderr, "\n");
-        return 2;
+        return usage();
 }
