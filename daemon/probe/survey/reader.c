@@ -56,6 +56,8 @@ const char *survey_check(const Survey *s) {
         if (!ends(s->allocator, sizeof(s->allocator)) || !ends(s->layout, sizeof(s->layout)) ||
             !ends(s->python.version, sizeof(s->python.version)))
                 return "a name does not end";
+        if (!distro_check(&s->distro))
+                return "its distribution is none";
         for (size_t i = 0; i < ELEMENTSOF(figures); i++)
                 if (!are_figures((const char *)s + figures[i].from, figures[i].to - figures[i].from))
                         return "a figure is beyond any memory";

@@ -230,6 +230,7 @@ static int run(Job *j) {
         if (r < 0 && r != -EACCES && r != -EPERM && r != -ENOENT)
                 return r;
         anonymous = name_allocator(j);
+        distro_read(j->proc_fd, &j->out->distro);
         r = survey_heap(j);
         if (r >= 0)
                 r = survey_python(j->proc_fd, &j->source, &j->maps, &j->owners, &j->out->python);

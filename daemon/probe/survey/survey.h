@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "probe/survey/breakdown.h"
+#include "probe/survey/distro.h"
 #include "probe/survey/heap.h"
 #include "probe/survey/python.h"
 
@@ -48,6 +49,7 @@ typedef struct Survey {
         uint64_t duration_usec, cpu_usec, read_bytes;
         char allocator[32]; /* that `malloc` resolves to: "glibc 2.36", "jemalloc"; "" = not known */
         char layout[16];    /* of glibc's arenas: "2.27-2.42" */
+        Distro distro;      /* whose files it runs on */
         /* the process */
         uint64_t rss_bytes, pss_bytes, uss_bytes, swap_bytes;
         uint64_t huge_bytes, hugetlb_bytes; /* as of a Part */
