@@ -40,7 +40,7 @@ static void drop_older(Looks *l) {
 }
 
 /* Sizes of a heap that was not read whole would look like growth, or like its end. */
-static void add(Looks *l, const Survey *s, const Sample *sample) {
+static void add(Looks *l, const Survey *s, const Sample *sample, bool own_group) {
         bool whole = s->flags & SURVEY_HEAP_COMPLETE;
         DiagnoseClass *classes;
 
@@ -48,7 +48,8 @@ static void add(Looks *l, const Survey *s, const Sample *sample) {
         classes = l->n == 0 ? l->sizes->first : l->n == MIDDLE ? l->sizes->middle : l->sizes->last;
         for (unsigned i = 1; i < l->n; i++)
                 l->look[i].classes = NULL;
-        look_make(s, sample, classes, &l->look[l->n]);
+        look_make(s, own_group ? sample : NULL, classes, &l->look[l->n]);
+        l->look[l->n].usage_bytes = sample->usage_bytes;
         if (!whole)
                 l->look[l->n].classes = NULL;
         if (l->n == MIDDLE)
@@ -58,6 +59,7 @@ static void add(Looks *l, const Survey *s, const Sample *sample) {
 
 static void judge(Looks *l, const Survey *s, const Sample *sample) {
         Diagnosis *d = &l->diagnosis;
+        const Part *largest;
 
         *d = (Diagnosis){
                 .n_looks = l->n,
@@ -72,9 +74,15 @@ static void judge(Looks *l, const Survey *s, const Sample *sample) {
                 .pinned_bytes = s->heap.pinned_bytes,
                 .last = l->look[l->n - 1],
         };
+        d->distro = s->distro;
         d->trim_known = look_prediction(s, &d->trimmable_bytes);
         d->last.classes = NULL;
         diagnose(&(DiagnoseInput){l->look, l->n, sample->limit_bytes}, &d->verdict);
+        largest = advice_largest(s, d->verdict.part);
+        if (largest) {
+                memcpy(d->largest, largest->name, sizeof(d->largest));
+                d->largest_bytes = largest->rss_bytes;
+        }
 }
 
 int looks_take(Looks *l, int fd, const Sample *sample, bool own_group, double budget_ratio, const char **ret_why) {
@@ -96,7 +104,7 @@ int looks_take(Looks *l, int fd, const Sample *sample, bool own_group, double bu
         if (r < 0)
                 return r;
         l->rest_usec = (uint64_t)((double)min_of(s->cpu_usec, (uint64_t)USEC_PER_HOUR) / budget_ratio);
-        add(l, s, own_group ? sample : NULL);
+        add(l, s, sample, own_group);
         judge(l, s, sample);
         return 0;
 }

@@ -67,6 +67,14 @@ static void take_arenas(const Survey *s, DiagnoseLook *l) {
                         l->arena_free_bytes += s->arenas[i].free_bytes;
 }
 
+/* Blocks that malloc would have mapped one by one before it raised its threshold. */
+static void take_large(const Survey *s, DiagnoseLook *l) {
+        for (unsigned i = size_class(128 * 1024); i < SIZE_CLASSES; i++)
+                l->large_free_bytes += s->heap.classes[i].free_bytes;
+        if (s->flags & SURVEY_HAVE_THRESHOLDS && !s->thresholds_fixed)
+                l->mmap_threshold_bytes = s->mmap_threshold;
+}
+
 void look_make(const Survey *s, const Sample *sample, DiagnoseClass *classes, DiagnoseLook *ret) {
         DiagnoseLook l = {
                 .time_usec = s->begin_usec,
@@ -83,6 +91,7 @@ void look_make(const Survey *s, const Sample *sample, DiagnoseClass *classes, Di
         if (sample)
                 take_cgroup(sample, &l);
         take_arenas(s, &l);
+        take_large(s, &l);
         for (size_t i = 0; classes && i < DIAGNOSE_CLASSES; i++)
                 classes[i] = (DiagnoseClass){s->heap.classes[i].n_used, s->heap.classes[i].used_bytes};
         l.classes = classes;

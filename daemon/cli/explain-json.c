@@ -159,6 +159,7 @@ static void put_cgroup(Json *j, const Explanation *e) {
 
 static void put_verdict(Json *j, const Explanation *e) {
         const Verdict *v = &e->verdict;
+        const Advice advice = explain_advice(e);
         _cleanup_buf_ Buf text = BUF_NULL;
 
         explain_sentence(&text, e);
@@ -170,19 +171,7 @@ static void put_verdict(Json *j, const Explanation *e) {
         json_kv_string(j, "part", diagnose_part_name(v->part));
         json_kv_string(j, "text", buf_str(&text));
         json_kv_string(j, "remedy", remedy_name(v->remedies[0].kind));
-        json_key(j, "remedies");
-        json_array_begin(j);
-        for (size_t i = 0; i < VERDICT_REMEDIES_MAX && v->remedies[i].kind != REMEDY_NONE; i++) {
-                _cleanup_buf_ Buf advice = BUF_NULL;
-
-                explain_advice(&advice, e, &v->remedies[i]);
-                json_object_begin(j);
-                json_kv_string(j, "kind", remedy_name(v->remedies[i].kind));
-                json_kv_u64_or_null(j, "gain_bytes", v->remedies[i].gain_bytes > 0, v->remedies[i].gain_bytes);
-                json_kv_string(j, "text", buf_str(&advice));
-                json_object_end(j);
-        }
-        json_array_end(j);
+        document_remedies(j, &advice);
         json_object_end(j);
 }
 

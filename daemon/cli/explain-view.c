@@ -78,9 +78,10 @@ static void draw_verdict(Screen *s, const Explanation *e) {
         screen_words(s, INDENT, STYLE_PLAIN, buf_str(&b));
         screen_end(s);
         for (size_t i = 0; i < VERDICT_REMEDIES_MAX && e->verdict.remedies[i].kind != REMEDY_NONE; i++) {
+                const Advice a = explain_advice(e);
                 _cleanup_buf_ Buf advice = BUF_NULL;
 
-                explain_advice(&advice, e, &e->verdict.remedies[i]);
+                advice_line(&advice, &a, &e->verdict.remedies[i]);
                 label(s, i == 0 ? "do" : "");
                 screen_putf(s, STYLE_ACCENT, "%zu.", i + 1);
                 screen_words(s, INDENT + 3, STYLE_PLAIN, buf_str(&advice));

@@ -8,6 +8,7 @@
 #include "action/look.h"
 #include "cli/ask.h"
 #include "cli/screen.h"
+#include "report/diagnosis.h"
 #include "sample/cgroup-detail.h"
 #include "sample/company.h"
 #include "util/buf.h"
@@ -34,8 +35,8 @@ void explain_json(Buf *b, const Explanation *e);
 
 /* explain_sentence() - the verdict, for people: with its figures. */
 void explain_sentence(Buf *b, const Explanation *e);
-/* explain_advice() - one remedy, for people; "" for REMEDY_NONE. */
-void explain_advice(Buf *b, const Explanation *e, const Remedy *r);
+/* explain_advice() - what the words of its remedies need; if n_looks > 0. Owner: the Explanation's memory. */
+Advice explain_advice(const Explanation *e);
 
 /* explain_own_bytes() - of what the cgroup counts against its limit, what is in this process' RSS: its anonymous and
  * shared memory. 0 = not known. */

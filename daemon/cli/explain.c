@@ -89,6 +89,7 @@ static bool look(const ExplainArgs *a, Explanation *e, ProbeClient *client, Watc
         watched_sample(w, &e->sample);
         look_make(s, company_is_own(&w->target) ? &e->sample : NULL, e->classes + e->n_looks * DIAGNOSE_CLASSES,
                   &e->looks[e->n_looks]);
+        e->looks[e->n_looks].usage_bytes = e->sample.usage_bytes;
         e->n_looks++;
         if (!e->first)
                 e->first = s;

@@ -19,7 +19,9 @@ static const double FALL_OF_GROWTH =
         0.3; /* what falls back deeper than this, from one look to the next, is a saw ... */
 static const double FALL_OF_STEADY = 0.1; /* ... and what falls deeper than this has no end that could be told */
 static const double NEAR_LIMIT = 0.9;
+static const double HEADROOM = 1.25;
 static const uint64_t ARENAS_FEW = 2; /* what MALLOC_ARENA_MAX=2 would leave */
+static const uint64_t MMAP_THRESHOLD_BYTES = 128 * 1024; /* malloc's own at the start */
 
 static const VerdictKind kind_of_part[_DIAGNOSE_PART_MAX] = {
         [DIAGNOSE_HEAP_USED] = VERDICT_LIVE_GROWTH, [DIAGNOSE_HEAP_FREE] = VERDICT_PINNED,
@@ -328,35 +330,78 @@ static void judge_state(const DiagnoseInput *in, Verdict *v) {
 static void add_remedy(Verdict *v, RemedyKind kind, double gain) {
         for (size_t i = 0; i < VERDICT_REMEDIES_MAX; i++)
                 if (v->remedies[i].kind == REMEDY_NONE) {
-                        v->remedies[i] = (Remedy){kind, gain > 0 ? (uint64_t)gain : 0};
+                        v->remedies[i] = (Remedy){.kind = kind, .gain_bytes = gain > 0 ? (uint64_t)gain : 0};
                         return;
+                }
+}
+
+/* malloc raises the size from which a block is a mapping of its own to the largest such block that was freed, up to 32
+ * MiB (mallopt(3), M_MMAP_THRESHOLD; glibc 2.5): what is below then stays in the heap when it is freed. */
+static double gain_of_threshold(const DiagnoseLook *l) {
+        double large = fmin((double)l->large_free_bytes, (double)l->part_bytes[DIAGNOSE_HEAP_FREE]);
+
+        if (l->mmap_threshold_bytes <= MMAP_THRESHOLD_BYTES ||
+            large < fmax(PINNED_MIN_BYTES, DOMINANT * (double)l->part_bytes[DIAGNOSE_HEAP_FREE]))
+                return 0;
+        return large;
+}
+
+static void advise_heap(const DiagnoseLook *l, double trim, Verdict *v) {
+        double arenas = (double)l->arena_free_bytes, held = (double)l->part_bytes[DIAGNOSE_HEAP_FREE] - trim;
+
+        if (l->n_arenas > ARENAS_FEW && arenas >= DOMINANT * (double)l->part_bytes[DIAGNOSE_HEAP_FREE])
+                add_remedy(v, REMEDY_ARENA_MAX, arenas * (1 - (double)ARENAS_FEW / (double)l->n_arenas));
+        if (gain_of_threshold(l) > 0)
+                add_remedy(v, REMEDY_MMAP_THRESHOLD, gain_of_threshold(l));
+        if (held >= PINNED_MIN_BYTES)
+                add_remedy(v, REMEDY_OTHER_MALLOC, held);
+}
+
+static double used(const DiagnoseLook *l) {
+        return (double)(l->usage_bytes ? l->usage_bytes : l->rss_bytes);
+}
+
+/* The least it was seen with, what a trim gives taken off: if that is close to the limit, nothing else helps. */
+static void advise_limit(const DiagnoseInput *in, Verdict *v) {
+        double floor_bytes = INFINITY, limit = (double)in->limit_bytes;
+
+        for (size_t i = 0; i < in->n; i++)
+                floor_bytes = fmin(floor_bytes, used(&in->looks[i]) - (in->looks[i].trim_known
+                                                                               ? (double)in->looks[i].trim_bytes
+                                                                               : 0));
+        if (!(limit > 0) || floor_bytes <= NEAR_LIMIT * limit)
+                return;
+        add_remedy(v, REMEDY_LIMIT, 0);
+        for (size_t i = 0; i < VERDICT_REMEDIES_MAX; i++)
+                if (v->remedies[i].kind == REMEDY_LIMIT) {
+                        v->remedies[i].floor_bytes = (uint64_t)floor_bytes;
+                        v->remedies[i].need_bytes = (uint64_t)(HEADROOM * floor_bytes);
                 }
 }
 
 static void advise(const DiagnoseInput *in, Verdict *v) {
         const DiagnoseLook *l = &in->looks[in->n - 1];
-        double trim = fmax(known_trim(in), 0), arenas = (double)l->arena_free_bytes;
-        double held = (double)l->part_bytes[DIAGNOSE_HEAP_FREE] - trim;
+        double trim = fmax(known_trim(in), 0);
+        bool heap = v->kind == VERDICT_PINNED || v->kind == VERDICT_TRIMMABLE;
+        /* a trim comes first, as it is had at once; but what is pinned is not cured by the little that is not */
+        bool late = v->kind == VERDICT_PINNED && trim < TRIM_MIN_OF_RSS * (double)l->rss_bytes;
 
-        if (trim >= TRIM_MIN_BYTES)
+        if (trim >= TRIM_MIN_BYTES && !late)
                 add_remedy(v, REMEDY_RECLAIM, trim);
-        if (v->kind == VERDICT_PINNED || v->kind == VERDICT_TRIMMABLE) {
-                if (l->n_arenas > ARENAS_FEW && arenas >= DOMINANT * (double)l->part_bytes[DIAGNOSE_HEAP_FREE])
-                        add_remedy(v, REMEDY_ARENA_MAX, arenas * (1 - (double)ARENAS_FEW / (double)l->n_arenas));
-                if (held >= PINNED_MIN_BYTES)
-                        add_remedy(v, REMEDY_OTHER_MALLOC, held);
-        }
         if (v->kind == VERDICT_PINNED && v->part == DIAGNOSE_PYTHON_FREE)
                 add_remedy(v, REMEDY_PYTHON_MALLOC, (double)l->part_bytes[DIAGNOSE_PYTHON_FREE]);
+        if (heap)
+                advise_heap(l, trim, v);
+        if (trim >= TRIM_MIN_BYTES && late)
+                add_remedy(v, REMEDY_RECLAIM, trim);
         if (v->kind == VERDICT_LIVE_GROWTH)
                 add_remedy(v, REMEDY_FIX_LEAK, 0);
         if (v->kind == VERDICT_STACKS)
                 add_remedy(v, REMEDY_THREADS, 0);
         if (v->kind == VERDICT_FILES || v->kind == VERDICT_SHARED)
                 add_remedy(v, REMEDY_FILES, (double)l->part_bytes[v->part]);
-        if ((v->kind == VERDICT_STEADY || v->kind == VERDICT_WARM_UP) && in->limit_bytes &&
-            (double)l->rss_bytes > NEAR_LIMIT * (double)in->limit_bytes)
-                add_remedy(v, REMEDY_LIMIT, 0);
+        if (v->kind == VERDICT_STEADY || v->kind == VERDICT_WARM_UP)
+                advise_limit(in, v);
 }
 
 void diagnose(const DiagnoseInput *in, Verdict *ret) {

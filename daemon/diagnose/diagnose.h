@@ -50,6 +50,9 @@ typedef struct DiagnoseLook {
         uint64_t trim_bytes;                 /* what malloc_trim would give back */
         uint64_t pinned_bytes;               /* free, but on a page with something live */
         uint64_t n_arenas, arena_free_bytes; /* thread arenas alone: free bytes in them, their tops with */
+        uint64_t large_free_bytes;           /* free in blocks that malloc's default maps one by one */
+        uint64_t mmap_threshold_bytes;       /* that malloc has come to; 0 = not known, or fixed by the program */
+        uint64_t usage_bytes;                /* what is compared with the limit; 0 = not known: RSS then */
         uint64_t n_threads;
         const DiagnoseClass *classes; /* Shape: DIAGNOSE_CLASSES, or NULL */
 } DiagnoseLook;
@@ -91,7 +94,8 @@ typedef enum RemedyKind {
 
 typedef struct Remedy {
         RemedyKind kind;
-        uint64_t gain_bytes; /* expected; 0 = not known */
+        uint64_t gain_bytes;              /* expected; 0 = not known */
+        uint64_t need_bytes, floor_bytes; /* REMEDY_LIMIT: what it needs, and the least it was seen with; else 0 */
 } Remedy;
 
 #define VERDICT_REMEDIES_MAX 4

@@ -107,11 +107,25 @@ static void write_value(Json *j, const Episode *e, const Decision *d) {
         json_kv_string(j, "unit", unit);
 }
 
+/* What to do first, for whoever reads the alert and nothing else. */
+static void write_advice(Json *j, const TargetView *t) {
+        const Diagnosis *d = t->diagnosis;
+        _cleanup_buf_ Buf b = BUF_NULL;
+
+        if (d) {
+                const Advice advice = diagnosis_advice(d, t->present ? t->target->pid : 0);
+
+                advice_line(&b, &advice, &d->verdict.remedies[0]);
+        }
+        json_kv_string(j, "advice", b.len ? buf_str(&b) : NULL);
+}
+
 static void write_summary(Json *j, const char *summary, const TargetView *t) {
         json_key(j, "annotations");
         json_object_begin(j);
         json_kv_string(j, "summary", summary);
         json_kv_string(j, "verdict", t->verdict);
+        write_advice(j, t);
         json_object_end(j);
 }
 
@@ -191,7 +205,7 @@ bool alert_write_decision(AlertBook *book, const TargetView *t, const Decision *
         write_value(&j, e, d);
         document_usage(&j, t, d);
         document_forecast(&j, t, d);
-        document_diagnosis(&j, t->diagnosis);
+        document_diagnosis(&j, t->diagnosis, t->present ? t->target->pid : 0);
         write_last_action(&j, t);
         end(&j, book);
         return true;
@@ -226,7 +240,7 @@ void alert_write_outcome(AlertBook *book, const TargetView *t, const Outcome *ou
                 document_usage(&j, t, d);
                 document_forecast(&j, t, d);
         }
-        document_diagnosis(&j, t->diagnosis);
+        document_diagnosis(&j, t->diagnosis, t->present ? t->target->pid : 0);
         json_key(&j, "action");
         json_object_begin(&j);
         document_outcome(&j, outcome, now_real_usec);

@@ -21,7 +21,7 @@ void decision_encode(Buf *b, const TargetView *t, const Decision *d, const Repor
         document_usage(&j, t, d);
         document_forecast(&j, t, d);
         json_kv_string(&j, "verdict", t->verdict);
-        document_diagnosis(&j, t->diagnosis);
+        document_diagnosis(&j, t->diagnosis, t->present ? t->target->pid : 0);
         document_seconds(&j, "wait_s", d->wait_usec ? d->wait_usec : USEC_INFINITY);
         json_object_end(&j);
 }

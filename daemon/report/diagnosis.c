@@ -102,15 +102,39 @@ void diagnosis_sentence(Buf *b, const Verdict *v, const DiagnoseLook *last) {
         }
 }
 
+Advice diagnosis_advice(const Diagnosis *d, pid_t pid) {
+        return (Advice){.verdict = &d->verdict,
+                        .last = &d->last,
+                        .distro = &d->distro,
+                        .largest = d->largest,
+                        .largest_bytes = d->largest_bytes,
+                        .pid = pid};
+}
+
 /* ---- JSON ---- */
 
-static void put_remedies(Json *j, const Verdict *v) {
+static void put_line(Json *j, const char *key, bool (*line)(Buf *, const Advice *, const Remedy *), const Advice *a,
+                     const Remedy *r) {
+        _cleanup_buf_ Buf b = BUF_NULL;
+
+        json_kv_string(j, key, line(&b, a, r) ? buf_str(&b) : NULL);
+}
+
+void document_remedies(Json *j, const Advice *a) {
         json_key(j, "remedies");
         json_array_begin(j);
-        for (size_t i = 0; i < VERDICT_REMEDIES_MAX && v->remedies[i].kind != REMEDY_NONE; i++) {
+        for (size_t i = 0; i < VERDICT_REMEDIES_MAX && a->verdict->remedies[i].kind != REMEDY_NONE; i++) {
+                const Remedy *r = &a->verdict->remedies[i];
+                _cleanup_buf_ Buf text = BUF_NULL;
+
+                advice_text(&text, a, r);
                 json_object_begin(j);
-                json_kv_string(j, "kind", remedy_name(v->remedies[i].kind));
-                json_kv_u64_or_null(j, "gain_bytes", v->remedies[i].gain_bytes > 0, v->remedies[i].gain_bytes);
+                json_kv_string(j, "kind", remedy_name(r->kind));
+                json_kv_u64_or_null(j, "gain_bytes", r->gain_bytes > 0, r->gain_bytes);
+                json_kv_u64_or_null(j, "need_bytes", r->need_bytes > 0, r->need_bytes);
+                json_kv_string(j, "text", buf_str(&text));
+                put_line(j, "install", advice_install, a, r);
+                put_line(j, "command", advice_command, a, r);
                 json_object_end(j);
         }
         json_array_end(j);
@@ -124,7 +148,8 @@ static void put_rate(Json *j, const char *key, bool known, double v) {
                 json_nil(j);
 }
 
-void document_diagnosis(Json *j, const Diagnosis *d) {
+void document_diagnosis(Json *j, const Diagnosis *d, pid_t pid) {
+        const Advice advice = d ? diagnosis_advice(d, pid) : (Advice){0};
         _cleanup_buf_ Buf text = BUF_NULL;
         const Verdict *v = d ? &d->verdict : NULL;
 
@@ -139,7 +164,7 @@ void document_diagnosis(Json *j, const Diagnosis *d) {
         json_kv_double(j, "confidence", v->confidence);
         json_kv_string(j, "part", diagnose_part_name(v->part));
         json_kv_string(j, "text", buf_str(&text));
-        put_remedies(j, v);
+        document_remedies(j, &advice);
         put_rate(j, "part_bytes_per_s", v->growing, v->part_bytes_per_s);
         put_rate(j, "rss_bytes_per_s", v->growing, v->rss_bytes_per_s);
         json_kv_u64_or_null(j, "size_class_bytes", v->size_class >= 0,

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "diagnose/diagnose.h"
+#include "report/advice.h"
 #include "util/buf.h"
 #include "util/json.h"
 
@@ -20,11 +20,20 @@ typedef struct Diagnosis {
         bool trim_known;
         uint64_t trimmable_bytes;             /* what malloc_trim would give back */
         DiagnoseLook last;                    /* without sizes */
+        Distro distro;                        /* whose files the target runs on */
+        char largest[BREAKDOWN_NAME_MAX];     /* as of an Advice; "" = none */
+        uint64_t largest_bytes;
         Verdict verdict;
 } Diagnosis;
 
 /* diagnosis_sentence() - @v for people, with the figures of the @last look. */
 void diagnosis_sentence(Buf *b, const Verdict *v, const DiagnoseLook *last);
 
+/* diagnosis_advice() - what the words of its remedies need. Owner: @d. @pid: of the target; 0 = none now. */
+Advice diagnosis_advice(const Diagnosis *d, pid_t pid);
+
+/* document_remedies() - "remedies": [{kind, gain_bytes, need_bytes, text, install, command}] */
+void document_remedies(Json *j, const Advice *a);
+
 /* document_diagnosis() - "diagnosis": {kind, confidence, part, text, ...}; null for NULL: nobody has looked yet. */
-void document_diagnosis(Json *j, const Diagnosis *d);
+void document_diagnosis(Json *j, const Diagnosis *d, pid_t pid);

@@ -265,7 +265,7 @@ static void write_target(Json *j, const View *v, const TargetView *t) {
         write_limit(j, t);
         write_trend(j, t);
         json_kv_string(j, "verdict", t->verdict);
-        document_diagnosis(j, t->diagnosis);
+        document_diagnosis(j, t->diagnosis, t->present ? t->target->pid : 0);
         json_kv_bool(j, "dry_run", t->dry_run);
         json_key(j, "alert");
         json_object_begin(j);

@@ -57,8 +57,10 @@ static void test_check(void **state _unused_) {
 static Tree image(void) {
         Tree t = tree_new();
 
-        tree_run(&t, "mkdir -p root/etc root/usr/bin root/usr/lib/x86_64-linux-gnu root/usr/lib/aarch64-linux-gnu && "
-                     "ln -s /proc/%d/exe exe", (int)getpid());
+        tree_run(&t,
+                 "mkdir -p root/etc root/usr/bin root/usr/lib/x86_64-linux-gnu root/usr/lib/aarch64-linux-gnu && "
+                 "ln -s /proc/%d/exe exe",
+                 (int)getpid());
         return t;
 }
 

@@ -28,7 +28,8 @@ typedef enum DistroInstaller {
 } DistroInstaller;
 
 typedef struct Distro {
-        char id[DISTRO_ID_MAX];   /* ID of os-release: "debian", "alpine"; "" = not known. Characters: distro_is_plain() */
+        char id[DISTRO_ID_MAX];   /* ID of os-release: "debian", "alpine"; "" = not known. Characters: distro_is_plain()
+                                   */
         char like[DISTRO_ID_MAX]; /* the first of ID_LIKE */
         char jemalloc[DISTRO_PATH_MAX]; /* a libjemalloc for this machine that is in the image already; "" = none */
         uint32_t version;               /* VERSION_ID's first number; 0 = none */
