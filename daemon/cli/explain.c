@@ -197,7 +197,8 @@ const Command command_explain = {
                 "copy_on_write, steady, unknown.\n"
                 "JSON: result, reason, detail, pid, comm, rss_bytes, pss_bytes, uss_bytes, swap_bytes, huge_bytes, "
                 "hugetlb_bytes (in no RSS), page_tables_bytes (the kernel's, in no RSS), limit_bytes, threads, "
-                "allocator; verdict {kind, confidence, part, text, remedy, remedies [{kind, gain_bytes, text}]}; heap "
+                "allocator; verdict {kind, confidence, part, text, remedy, remedies [{kind, gain_bytes, "
+                "need_bytes, text, install, command}]}; heap "
                 "{layout, arenas, system_bytes, in_use_bytes, free_bytes, fastbin_bytes, top_bytes, trimmable_bytes, "
                 "pinned_bytes, chunks_in_use, chunks_free, mmapped_chunks, mmapped_bytes, mmap_threshold_bytes, "
                 "trim_threshold_bytes}; arenas []; breakdown [{kind, name, rss_bytes, ...}]; cgroup "
@@ -208,7 +209,8 @@ const Command command_explain = {
                 "rss_bytes_per_s, part_bytes_per_s, size_class_bytes}; sizes []; "
                 "python {version, arenas, arena_bytes, used_bytes, free_bytes, blocks_in_use, pools_in_use, "
                 "pools_free, pools_unread, pool_bytes, sparse_arenas, sparse_arena_bytes, sparse_used_bytes, "
-                "sparse_blocks_in_use}; survey {duration_usec, cpu_usec, read_bytes, torn, unread_bytes, complete, out_of_time, swapped}. What is not known is null.",
+                "sparse_blocks_in_use}; survey {duration_usec, cpu_usec, read_bytes, torn, unread_bytes, complete, "
+                "out_of_time, swapped}. What is not known is null.",
         .exits = "0\texplained; look at survey.complete for how well\n"
                  "1\terror: no such process, or the probe failed\n"
                  "2\twrong command line\n"

@@ -142,10 +142,11 @@ static void say_malloc(Buf *b, const Advice *a, const Remedy *r) {
 static void say_python_malloc(Buf *b, const Advice *a _unused_, const Remedy *r) {
         char gain[FORMAT_MAX];
 
-        buf_addf(b,
-                 "Python's objects in malloc's heap from the next start on: up to %s less, as a trim gives that back by "
-                 "the page, and Python itself only whole arenas",
-                 format_bytes(gain, r->gain_bytes));
+        buf_addf(
+                b,
+                "Python's objects in malloc's heap from the next start on: up to %s less, as a trim gives that back by "
+                "the page, and Python itself only whole arenas",
+                format_bytes(gain, r->gain_bytes));
 }
 
 static bool is_python(const Advice *a) {
