@@ -7,8 +7,8 @@
 #include <time.h>
 
 #include "actions.h"
-#include "looks.h"
 #include "sample/company.h"
+#include "watch-internal.h"
 #include "watch-log.h"
 
 #define SMAPS_INTERVAL_MIN_USEC (10 * USEC_PER_SEC)  /* however cheap it is */
@@ -18,44 +18,6 @@
 #define CGROUP_DIR_RETRY_USEC (60 * USEC_PER_SEC)
 #define SURVEY_BUDGET_MSEC_MAX 1000u                 /* of one: a larger heap is told to be read in part */
 #define LIMIT_NEAR_USEC (2 * USEC_PER_HOUR)
-
-struct Watch {
-        WatchHost *host;
-        Target target;
-        bool present;
-        sd_event_source *end_io; /* the process' end, at once */
-
-        bool sample_known;
-        Sample sample;
-        Trend trend;
-        TrendFit fit;
-        Policy policy;
-        Decision decisions[_RUNG_MAX];
-        TargetCounters counters;
-
-        SmapsRollup smaps;
-        uint64_t smaps_next_usec;
-        uint64_t smaps_rss_bytes; /* RSS when its cost was measured */
-        bool smaps_pending, cgroup_pending;
-        uint64_t cgroup_next_usec;
-        Looks looks;
-        uint64_t generation; /* counts processes, so that a late answer about an earlier one is known */
-        uint64_t asked_generation;
-
-        uint64_t alert_since_real_usec;
-        const Action *action;
-        ActionRun *run;
-        Decision run_decision;
-        bool outcome_known[_RUNG_MAX];
-        Outcome outcome[_RUNG_MAX];
-        uint64_t outcome_real_usec[_RUNG_MAX];
-        uint64_t outcome_generation; /* of the process that the last reclaim was done in */
-
-        uint64_t check_next_usec;
-        bool can[_RUNG_MAX];
-        char cannot[_RUNG_MAX][160];
-        Buf evidence; /* reused */
-};
 
 #define NAME(w) ((w)->target.spec.name)
 
@@ -378,36 +340,55 @@ static void tell_alert(Watch *w, const Decision *d) {
 
 /* ---- deciding ---- */
 
+static void input_of(Watch *w, uint64_t now_usec, PolicyInput *ret) {
+        WatchFacts facts = {.settings = w->host->settings,
+                            .sample = &w->sample,
+                            .fit = &w->fit,
+                            .looks = &w->looks,
+                            .start_usec = w->target.start_boot_usec,
+                            .growing_usec = watch_growth(&w->growth, &w->fit, now_usec)};
+
+        watch_input(&facts, now_usec, ret);
+        ret->action_in_flight = w->run != NULL;
+        ret->can_reclaim = w->can[RUNG_RECLAIM];
+        ret->can_rotate = w->can[RUNG_ROTATE];
+}
+
+/* Right before an act: the loop may have been held up since the sample. What does not hold any more is not done. */
+static bool still_holds(Watch *w, const PolicyInput *decided, Decision *d) {
+        PolicyInput in = *decided;
+        Sample s;
+
+        if (target_sample(&w->target, now_boot_usec(), w->host->env_limit_bytes, &s) < 0)
+                return false; /* it ended: the next tick tells */
+        in.usage_bytes = s.usage_bytes;
+        in.limit_bytes = s.limit_bytes;
+        if (policy_holds(&w->policy, &in, d))
+                return true;
+        d->verb = VERB_SKIP;
+        d->reason = REASON_REMEASURED;
+        d->usage_bytes = s.usage_bytes;
+        d->limit_bytes = s.limit_bytes;
+        return false;
+}
+
 static void decide(Watch *w, uint64_t now_usec) {
         Decision last[_RUNG_MAX];
-        PolicyInput in = {
-                .now_usec = now_usec,
-                .target_age_usec = now_usec > w->target.start_boot_usec ? now_usec - w->target.start_boot_usec : 0,
-                .usage_bytes = w->sample.usage_bytes,
-                .limit_bytes = w->sample.limit_bytes,
-                .trend_known = w->fit.state != TREND_WAIT,
-                .growing = w->fit.state == TREND_GROWING,
-                .trend_span_usec = w->fit.span_usec,
-                .slope_bytes_per_s = w->fit.slope_bytes_per_s,
-                .eta_usec = w->fit.eta_usec,
-                .eta_lo_usec = w->fit.eta_lo_usec,
-                .eta_hi_usec = w->fit.eta_hi_usec,
-                .action_in_flight = w->run != NULL,
-                .can_reclaim = w->can[RUNG_RECLAIM],
-                .can_rotate = w->can[RUNG_ROTATE],
-        };
+        PolicyInput in;
 
+        input_of(w, now_usec, &in);
         memcpy(last, w->decisions, sizeof(last));
         policy_step(&w->policy, &in, w->decisions);
         for (Rung r = 0; r < _RUNG_MAX; r++) {
-                const Decision *d = &w->decisions[r];
+                Decision *d = &w->decisions[r];
+                bool act = d->verb == VERB_ACT && (r == RUNG_ALERT || still_holds(w, &in, d));
 
                 w->counters.decisions_total[r][d->verb][d->reason]++;
                 watch_log_decision(NAME(w), d, &last[r]);
-                if (r == RUNG_ALERT && (d->verb == VERB_ACT || d->verb == VERB_RESOLVE)) {
+                if (r == RUNG_ALERT && (act || d->verb == VERB_RESOLVE)) {
                         policy_started(&w->policy, d);
                         tell_alert(w, d);
-                } else if (d->verb == VERB_ACT)
+                } else if (act)
                         start_action(w, d);
         }
 }
@@ -544,39 +525,4 @@ void watch_settings_changed(Watch *w) {
                 trend_fit(&w->trend, &w->fit);
         }
         w->check_next_usec = 0;
-}
-
-/* What is known of why it grows: by surveys; else by what was tried and measured. */
-static const char *verdict_of(const Watch *w) {
-        const Outcome *o = &w->outcome[RUNG_RECLAIM];
-
-        if (w->looks.diagnosis.n_looks > 0 && w->looks.diagnosis.verdict.kind != VERDICT_UNKNOWN)
-                return verdict_text(w->looks.diagnosis.verdict.kind);
-        if (!w->outcome_known[RUNG_RECLAIM] || w->outcome_generation != w->generation ||
-            !watch_ended_well(o))
-                return "unknown";
-        return policy_is_fruitless(&w->policy.options, o) ? "live growth or pinned fragmentation" : "trimmable";
-}
-
-void watch_view(const Watch *w, TargetView *ret) {
-        *ret = (TargetView){
-                .target = &w->target,
-                .present = w->present,
-                .sample_known = w->sample_known,
-                .sample = w->sample,
-                .smaps = w->smaps,
-                .fit = w->fit,
-                .alert_firing = w->policy.alert_firing,
-                .alert_since_real_usec = w->alert_since_real_usec,
-                .action_in_flight = w->run != NULL,
-                .action_rung = w->run_decision.rung,
-                .diagnosis = w->looks.diagnosis.n_looks > 0 ? &w->looks.diagnosis : NULL,
-                .verdict = verdict_of(w),
-                .dry_run = w->policy.options.dry_run,
-                .counters = &w->counters,
-        };
-        memcpy(ret->decisions, w->decisions, sizeof(ret->decisions));
-        memcpy(ret->last_outcome, w->outcome, sizeof(ret->last_outcome));
-        memcpy(ret->last_outcome_known, w->outcome_known, sizeof(ret->last_outcome_known));
-        memcpy(ret->last_outcome_real_usec, w->outcome_real_usec, sizeof(ret->last_outcome_real_usec));
 }

@@ -64,7 +64,7 @@ static inline Decision fixture_decision(Rung rung, Verb verb, Reason reason) {
                 .rung = rung,
                 .verb = verb,
                 .reason = reason,
-                .trigger = REASON_TIME_TO_LIMIT,
+                .trigger = REASON_ETA,
                 .threshold = 3600,
                 .time_usec = FIXTURE_BOOT_USEC,
                 .usage_bytes = 3915 * FIXTURE_MB,
@@ -183,10 +183,20 @@ static inline void fixture_watched(ViewFixture *f) {
                               .sample_cost_usec_total = 12345678};
         c->trend_resets_total[TREND_RESET_START] = 1;
         c->trend_resets_total[TREND_RESET_RECLAIM] = 3;
-        c->decisions_total[RUNG_RECLAIM][VERB_ACT][REASON_TIME_TO_LIMIT] = 3;
+        c->decisions_total[RUNG_RECLAIM][VERB_ACT][REASON_ETA] = 3;
         c->decisions_total[RUNG_RECLAIM][VERB_SKIP][REASON_COOLDOWN] = 60;
         c->actions_total[RUNG_RECLAIM][OUTCOME_OK] = 2;
         c->actions_total[RUNG_RECLAIM][OUTCOME_PARTIAL] = 1;
+}
+
+static inline void fixture_deadline(TargetView *v) {
+        v->by_deadline = true;
+        v->needs = (PolicyNeeds){.usec = {30 * USEC_PER_SEC, 150 * USEC_PER_SEC, 90 * USEC_PER_SEC},
+                                 .learned_usec = {[NEED_STARTUP] = 150 * USEC_PER_SEC},
+                                 .n_learned = {[NEED_STARTUP] = 4},
+                                 .margin_usec = USEC_PER_MINUTE,
+                                 .total_usec = 330 * USEC_PER_SEC,
+                                 .urgent_usec = 2 * USEC_PER_MINUTE};
 }
 
 static inline void fixture_others(ViewFixture *f) {
@@ -222,6 +232,7 @@ static inline void fixture_init(ViewFixture *f) {
                 f->views[i].counters = &f->counters[i];
         }
         fixture_watched(f);
+        fixture_deadline(&f->views[0]);
         fixture_others(f);
         fixture_options(&f->options);
         f->view = (View){

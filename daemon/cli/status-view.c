@@ -5,6 +5,7 @@
 
 #include "cli/doc.h"
 #include "cli/words.h"
+#include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/format.h"
 
@@ -315,6 +316,31 @@ static void draw_ladder(Screen *s, const json_t *t) {
         }
 }
 
+static void draw_deadline(Screen *s, const json_t *t) {
+        static const char *const parts[][2] = {{"drain", "drain"}, {"startup", "start-up"}, {"retries", "retries"}};
+        char text[WORDS_MAX];
+        uint64_t v, from = 0;
+
+        if (!doc_usec(t, "deadline.needs_s", &v))
+                return;
+        label(s, "deadline");
+        screen_putf(s, STYLE_PLAIN, "a rotation needs %s", words_time(text, v));
+        for (size_t i = 0; i < ELEMENTSOF(parts); i++) {
+                char key[48];
+
+                snprintf(key, sizeof(key), "deadline.%s.needs_s", parts[i][0]);
+                if (doc_usec(t, key, &v))
+                        screen_item(s, INDENT, STYLE_DIM, "%s %s", parts[i][1], words_time(text, v));
+                snprintf(key, sizeof(key), "deadline.%s.learned_from", parts[i][0]);
+                from = doc_u64(t, key, &v) ? max_of(from, v) : from;
+        }
+        if (doc_usec(t, "deadline.margin_s", &v))
+                screen_item(s, INDENT, STYLE_DIM, "margin %s", words_time(text, v));
+        if (from > 0)
+                screen_item(s, INDENT, STYLE_DIM, "learned from the last %llu", (unsigned long long)from);
+        screen_end(s);
+}
+
 static Style result_style(const char *result) {
         if (strcmp(result, "ok") == 0)
                 return STYLE_GOOD;
@@ -380,6 +406,7 @@ static void draw_target(Screen *s, const json_t *doc, const json_t *t) {
                 draw_rss(s, t);
                 draw_verdict(s, t);
                 draw_ladder(s, t);
+                draw_deadline(s, t);
         }
         draw_actions(s, doc, t);
 }

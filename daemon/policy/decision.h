@@ -20,24 +20,33 @@ typedef enum Verb {
 
 /* Every decision and every skip carries one; the name is a metric label and a log field: it never changes meaning. */
 typedef enum Reason {
-        REASON_BELOW,           /* no threshold crossed */
-        REASON_USED_RATIO,      /* used_ratio crossed */
-        REASON_USED_BYTES,
-        REASON_TIME_TO_LIMIT,   /* the forecast's lower bound is below time_to_limit */
-        REASON_PERSISTS,        /* alert: still firing, nothing new to say */
-        REASON_CLEARED,         /* alert: below the threshold less hysteresis */
-        REASON_TARGET_GONE,     /* alert: the process ended */
-        REASON_DISABLED,        /* skip: rung switched off */
+        REASON_BELOW,       /* no threshold crossed */
+        REASON_USED,        /* trigger: share of the limit in use */
+        REASON_BYTES,       /* trigger: bytes in use */
+        REASON_ETA,         /* trigger: the forecast's lower bound is below `eta` */
+        REASON_DEADLINE,    /* trigger (rotate): it is below what a rotation needs */
+        REASON_GROWTH,      /* trigger: it surely grows as fast as `growth` */
+        REASON_VERDICT,     /* trigger: the diagnosis is one of `verdict` */
+        REASON_BURST,       /* trigger: at the rate of the last samples the limit is moments away */
+        REASON_PERSISTS,    /* alert: still firing, nothing new to say */
+        REASON_CLEARED,     /* alert: below the threshold less hysteresis */
+        REASON_TARGET_GONE, /* alert: the process ended */
+        REASON_DISABLED,    /* skip: rung switched off */
         REASON_DRY_RUN,
         REASON_STARTUP_GRACE,
-        REASON_HOLD,            /* skip: crossed, but not yet for as long as `for` */
+        REASON_HOLD, /* skip: crossed, but not yet for as long as `for` */
         REASON_COOLDOWN,
-        REASON_BUSY,            /* skip: another action is in flight */
-        REASON_BREAKER,         /* skip: N rotations in the window are done */
-        REASON_FRUITLESS,       /* skip (reclaim): the last attempts gave too little; the ladder moved on */
-        REASON_EARLIER_RUNG,    /* skip (rotate): reclaim is to be tried first */
-        REASON_NO_TREND,        /* skip: time_to_limit wanted, the forecast has no figure yet */
-        REASON_UNSUPPORTED,     /* skip: the action's own check refused */
+        REASON_REGROWN,      /* skip (reclaim): what the last one gave came back soon: a longer cool-down */
+        REASON_BUSY,         /* skip: another action is in flight */
+        REASON_BREAKER,      /* skip: N rotations in the window are done */
+        REASON_FRUITLESS,    /* skip (reclaim): the last attempts gave too little; the ladder moved on */
+        REASON_LITTLE_GAIN,  /* skip (reclaim): a look a moment ago foretells too little; the ladder moved on */
+        REASON_EARLIER_RUNG, /* skip (rotate): reclaim is to be tried first */
+        REASON_WINDOW,       /* skip: not urgent, and maintenance allows it later */
+        REASON_NO_TREND,     /* skip: a forecast is wanted, and has no figure yet */
+        REASON_UNPROVEN,     /* skip: `eta` or `growth` is crossed by a forecast not proved enough for this rung */
+        REASON_REMEASURED,   /* skip: measured once more right before the act, it did not hold any more */
+        REASON_UNSUPPORTED,  /* skip: the action's own check refused */
         _REASON_MAX,
 } Reason;
 
@@ -52,7 +61,8 @@ typedef struct Decision {
         double used_ratio;             /* 0 without a limit */
         double slope_bytes_per_s;
         uint64_t eta_usec, eta_lo_usec, eta_hi_usec; /* USEC_INFINITY = never or unknown */
-        double threshold;              /* what `trigger` is set to: a ratio, bytes, or seconds; 0 = n/a */
+        double threshold;              /* what `trigger` is set to: a ratio, bytes, seconds, bytes/s; 0 = n/a */
+        uint64_t needs_usec;           /* rotate: what a rotation needs, see PolicyNeeds; 0 = not by deadline */
         uint64_t wait_usec;            /* SKIP: until it could change by itself (cool-down, grace, hold); 0 = n/a */
 } Decision;
 

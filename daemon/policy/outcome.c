@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policy/policy.h"
-
 #include "policy/internal.h"
 
 void policy_init(Policy *p, const PolicyOptions *options) {
@@ -10,7 +8,8 @@ void policy_init(Policy *p, const PolicyOptions *options) {
 void policy_set_options(Policy *p, const PolicyOptions *options) {
         p->options = *options;
         for (Rung r = 0; r < _RUNG_MAX; r++)
-                p->rung[r].rest_usec = min_of(p->rung[r].rest_usec, options->rung[r].cooldown_usec);
+                p->rung[r].rest_usec =
+                        min_of(p->rung[r].rest_usec, multiply_usec(options->rung[r].cooldown_usec, 1ULL << p->regrown));
 }
 
 void policy_started(Policy *p, const Decision *d) {
@@ -22,8 +21,12 @@ void policy_started(Policy *p, const Decision *d) {
         s->acted = true;
         s->last_action_usec = d->time_usec;
         s->rest_usec = p->options.rung[d->rung].cooldown_usec;
+        if (d->rung == RUNG_RECLAIM)
+                s->rest_usec = multiply_usec(s->rest_usec, 1ULL << p->regrown);
         if (d->rung != RUNG_ROTATE)
                 return;
+        if (p->rotate_failures == 0)
+                p->rotate_first_usec = d->time_usec;
         p->rotations[(p->rotation_head + p->n_rotations) % POLICY_ROTATIONS_MAX] = d->time_usec;
         if (p->n_rotations < POLICY_ROTATIONS_MAX)
                 p->n_rotations++;
@@ -58,6 +61,9 @@ static void reclaim_ended(Policy *p, const Outcome *o) {
         p->reclaim_done = true;
         p->reclaim_done_usec = o->time_usec;
         p->reclaim_poor = !good;
+        p->reclaim_back_bytes = 0;
+        if (good && o->after_bytes > 0 && o->released_bytes > 0)
+                p->reclaim_back_bytes = o->after_bytes + (uint64_t)(REGROWN_RATIO * (double)o->released_bytes);
         if (good || (made && is_as_foretold(o)))
                 p->fruitless = 0;
         else if (touched && p->fruitless < UINT32_MAX)
@@ -69,6 +75,10 @@ static void rotate_ended(Policy *p, const Outcome *o) {
         uint64_t retry = ROTATE_RETRY_USEC;
 
         if (o->result == OUTCOME_OK || o->result == OUTCOME_PARTIAL) {
+                uint64_t began = o->time_usec - min_of(o->time_usec, o->duration_usec);
+
+                policy_learn(p, NEED_DRAIN, o->duration_usec);
+                policy_learn(p, NEED_RETRIES, elapsed_usec(began, p->rotate_first_usec));
                 p->rotate_failures = 0;
                 return;
         }
@@ -95,7 +105,7 @@ void policy_outcome(Policy *p, const Outcome *o) {
                 rotate_ended(p, o);
 }
 
-bool policy_target_changed(Policy *p, uint64_t now_usec, bool present _unused_, Decision *ret) {
+bool policy_target_changed(Policy *p, uint64_t now_usec, bool present, Decision *ret) {
         bool firing = p->alert_firing;
 
         if (firing)
@@ -112,8 +122,11 @@ bool policy_target_changed(Policy *p, uint64_t now_usec, bool present _unused_, 
         p->rung[RUNG_RECLAIM].acted = p->rung[RUNG_ALERT].acted = false;
         p->dry_usec[RUNG_RECLAIM] = 0;
         p->alert_firing = p->alert_clear = false;
-        p->growing = false;
-        p->fruitless = 0;
+        p->fruitless = p->regrown = 0;
+        p->reclaim_back_bytes = 0;
         p->reclaim_poor = p->reclaim_done = false;
+        if (present && p->absent_usec > 0)
+                policy_learn(p, NEED_STARTUP, elapsed_usec(now_usec, p->absent_usec));
+        p->absent_usec = present ? 0 : max_of(now_usec, (uint64_t)1);
         return firing;
 }

@@ -3,69 +3,10 @@
 
 #include "policy/internal.h"
 
-/* How many times longer than it has been seen growth is believed to go on. The dearer the action, the less. */
-static const unsigned belief[_RUNG_MAX] = {[RUNG_ALERT] = 4, [RUNG_RECLAIM] = 2, [RUNG_ROTATE] = 1};
-
-static double used_ratio(const PolicyInput *in) {
-        return in->limit_bytes > 0 ? (double)in->usage_bytes / (double)in->limit_bytes : 0;
-}
-
-static bool forecast_known(const PolicyInput *in) {
-        return in->trend_known && in->limit_bytes > 0;
-}
-
-/* How long has growth been seen? The window's span, and longer while it slides; an emptied window starts anew. */
-static void follow_growth(Policy *p, const PolicyInput *in) {
-        if (!in->trend_known || !in->growing) {
-                p->growing = false;
-                return;
-        }
-        if (!p->growing || in->trend_span_usec < p->span_usec / 2)
-                p->growing_since_usec = elapsed_usec(in->now_usec, in->trend_span_usec);
-        p->growing = true;
-        p->span_usec = in->trend_span_usec;
-}
-
-static uint64_t believed_usec(const Policy *p, const PolicyInput *in, Rung rung) {
-        uint64_t seen = max_of(in->trend_span_usec, elapsed_usec(in->now_usec, p->growing_since_usec));
-
-        return in->trend_span_usec == 0 ? USEC_INFINITY : multiply_usec(seen, belief[rung]);
-}
-
-/* The threshold that is crossed; each is loosened by @slack (0 for crossing, the hysteresis for staying). */
-static Reason crossing(const Policy *p, const PolicyInput *in, Rung rung, double slack) {
-        const RungOptions *o = &p->options.rung[rung];
-
-        if (o->used_ratio > 0 && in->limit_bytes > 0 && used_ratio(in) >= o->used_ratio * (1 - slack))
-                return REASON_USED_RATIO;
-        if (o->used_bytes > 0 && (double)in->usage_bytes >= (double)o->used_bytes * (1 - slack))
-                return REASON_USED_BYTES;
-        if (o->time_to_limit_usec > 0 && forecast_known(in) && in->growing && in->eta_lo_usec != USEC_INFINITY
-            && (double)in->eta_lo_usec <= (double)o->time_to_limit_usec * (1 + slack)
-            && (slack > 0 || in->eta_lo_usec <= believed_usec(p, in, rung)))
-                return REASON_TIME_TO_LIMIT;
-        return REASON_BELOW;
-}
-
 static void decide(Decision *d, Verb verb, Reason reason, uint64_t wait_usec) {
         d->verb = verb;
         d->reason = reason;
         d->wait_usec = wait_usec;
-}
-
-/* Was the deadline passed behind which rotation is not polite any more? See the banner of policy.h. */
-static bool deadline_near(const Policy *p, const PolicyInput *in) {
-        const RungOptions *o = &p->options.rung[RUNG_ROTATE];
-        double limit = (double)in->limit_bytes, usage = (double)in->usage_bytes;
-
-        if (in->limit_bytes == 0)
-                return false;
-        if (o->used_ratio > 0 && used_ratio(in) >= (1 + o->used_ratio) / 2)
-                return true;
-        if (o->used_bytes > 0 && (double)o->used_bytes < limit && usage >= ((double)o->used_bytes + limit) / 2)
-                return true;
-        return forecast_known(in) && in->growing && in->eta_lo_usec <= o->time_to_limit_usec / 2
-                && in->eta_lo_usec <= believed_usec(p, in, RUNG_ROTATE);
 }
 
 /* The crossing and how long it has lasted. Return: true when it has lasted for the rung's `for`. */
@@ -87,7 +28,10 @@ static void below(Policy *p, const PolicyInput *in, Decision *d) {
         const RungOptions *o = &p->options.rung[d->rung];
 
         p->rung[d->rung].crossed = false;
-        if (o->enabled && o->time_to_limit_usec > 0 && in->limit_bytes > 0 && !in->trend_known)
+        if (d->trigger == REASON_UNPROVEN) {
+                d->trigger = REASON_BELOW;
+                decide(d, o->enabled ? VERB_SKIP : VERB_NONE, o->enabled ? REASON_UNPROVEN : REASON_BELOW, 0);
+        } else if (o->enabled && trigger_wants_forecast(o) && in->limit_bytes > 0 && !in->trend_known)
                 decide(d, VERB_SKIP, REASON_NO_TREND, 0);
         else
                 decide(d, VERB_NONE, REASON_BELOW, 0);
@@ -95,6 +39,10 @@ static void below(Policy *p, const PolicyInput *in, Decision *d) {
 
 static uint64_t grace_left(const Policy *p, const PolicyInput *in) {
         return left_usec(in->target_age_usec, 0, p->options.startup_grace_usec);
+}
+
+static bool is_crossed(const Decision *d) {
+        return d->trigger != REASON_BELOW && d->trigger != REASON_UNPROVEN;
 }
 
 static uint64_t cooldown_left(const Policy *p, uint64_t now, Rung rung) {
@@ -117,8 +65,9 @@ static void alert_ends(Policy *p, Decision *d, Reason why) {
 static void step_firing(Policy *p, const PolicyInput *in, Decision *d) {
         const RungOptions *o = &p->options.rung[RUNG_ALERT];
         PolicyRungState *s = &p->rung[RUNG_ALERT];
-        bool blind = p->alert_trigger == REASON_TIME_TO_LIMIT && !in->trend_known;
-        bool stays = blind || crossing(p, in, RUNG_ALERT, p->options.hysteresis_ratio) != REASON_BELOW;
+        bool blind = (p->alert_trigger == REASON_ETA || p->alert_trigger == REASON_GROWTH) && !in->trend_known;
+        Reason still = trigger_crossed(p, in, RUNG_ALERT, p->options.hysteresis_ratio);
+        bool stays = blind || (still != REASON_BELOW && still != REASON_UNPROVEN);
         uint64_t left;
 
         if (!o->enabled) {
@@ -132,7 +81,7 @@ static void step_firing(Policy *p, const PolicyInput *in, Decision *d) {
                 alert_ends(p, d, REASON_CLEARED);
                 return;
         }
-        if (d->trigger != REASON_BELOW)
+        if (is_crossed(d))
                 p->alert_trigger = d->trigger;
         d->trigger = p->alert_trigger;
         left = left_usec(in->now_usec, s->last_action_usec, o->cooldown_usec);
@@ -151,7 +100,7 @@ static void step_alert(Policy *p, const PolicyInput *in, Decision *d) {
                 step_firing(p, in, d);
                 return;
         }
-        if (d->trigger == REASON_BELOW) {
+        if (!is_crossed(d)) {
                 below(p, in, d);
                 return;
         }
@@ -159,11 +108,11 @@ static void step_alert(Policy *p, const PolicyInput *in, Decision *d) {
                 decide(d, VERB_SKIP, REASON_DISABLED, 0);
                 return;
         }
-        if (d->trigger == REASON_TIME_TO_LIMIT && grace_left(p, in) > 0) {
+        if (d->trigger != REASON_USED && d->trigger != REASON_BYTES && grace_left(p, in) > 0) {
                 decide(d, VERB_SKIP, REASON_STARTUP_GRACE, grace_left(p, in));
                 return;
         }
-        if (!held(p, in, d))
+        if (!held(p, in, d) && !trigger_burst(p, in))
                 return;
         p->alert_firing = true;
         p->alert_clear = false;
@@ -172,21 +121,30 @@ static void step_alert(Policy *p, const PolicyInput *in, Decision *d) {
         decide(d, VERB_ACT, d->trigger, 0);
 }
 
+static uint64_t window_left(const Policy *p, const PolicyInput *in) {
+        if (in->week_minute < 0)
+                return 0;
+        return policy_windows_wait(&p->options.allow, &p->options.forbid, (unsigned)in->week_minute) * USEC_PER_MINUTE;
+}
+
 /* What reclaim and rotate have in common. Return: true when nothing of that stands in the way. */
 static bool may_act(Policy *p, const PolicyInput *in, bool supported, bool urgent, Decision *d) {
         bool ready;
 
-        if (d->trigger == REASON_BELOW) {
+        if (!is_crossed(d)) {
                 below(p, in, d);
                 return false;
         }
-        ready = held(p, in, d) || urgent; /* the hold runs on behind whatever else stands in the way */
+        ready = held(p, in, d) ||
+                (urgent && d->rung == RUNG_ROTATE); /* the hold runs on behind whatever else stands in the way */
         if (!p->options.rung[d->rung].enabled)
                 decide(d, VERB_SKIP, REASON_DISABLED, 0);
         else if (!supported)
                 decide(d, VERB_SKIP, REASON_UNSUPPORTED, 0);
         else if (grace_left(p, in) > 0)
                 decide(d, VERB_SKIP, REASON_STARTUP_GRACE, grace_left(p, in));
+        else if (!urgent && window_left(p, in) > 0)
+                decide(d, VERB_SKIP, REASON_WINDOW, window_left(p, in));
         else
                 return ready;
         return false;
@@ -196,16 +154,37 @@ static bool is_fruitless(const Policy *p) {
         return p->options.reclaim_strikes > 0 && p->fruitless >= p->options.reclaim_strikes;
 }
 
-static void step_reclaim(Policy *p, const PolicyInput *in, Decision *d) {
-        uint64_t rest = multiply_usec(p->options.rung[RUNG_RECLAIM].cooldown_usec, RECLAIM_REST_COOLDOWNS);
-        uint64_t cooldown = cooldown_left(p, in->now_usec, RUNG_RECLAIM);
+/* What the last reclaim gave: is it back, and how soon? Each that did not last makes the next wait longer. */
+static void follow_regrowth(Policy *p, const PolicyInput *in) {
+        uint64_t cooldown = p->options.rung[RUNG_RECLAIM].cooldown_usec, gone;
+        uint64_t lasts = p->options.reclaim_lasts_usec > 0 ? p->options.reclaim_lasts_usec : cooldown / 2;
 
-        if (!may_act(p, in, in->can_reclaim, false, d))
+        if (p->reclaim_back_bytes == 0)
                 return;
+        gone = elapsed_usec(in->now_usec, p->reclaim_done_usec);
+        if (gone < lasts && (in->rss_bytes == 0 || in->rss_bytes < p->reclaim_back_bytes))
+                return;
+        p->regrown = gone < lasts ? min_of(p->regrown + 1, (unsigned)REGROWN_DOUBLINGS_MAX) : 0;
+        p->reclaim_back_bytes = 0;
+        p->rung[RUNG_RECLAIM].rest_usec = multiply_usec(cooldown, 1ULL << p->regrown);
+}
+
+/* @urgent: what did not last is better than nothing. */
+static void step_reclaim(Policy *p, const PolicyInput *in, bool urgent, Decision *d) {
+        uint64_t base = p->options.rung[RUNG_RECLAIM].cooldown_usec, rest = multiply_usec(base, RECLAIM_REST_COOLDOWNS);
+        uint64_t cooldown = cooldown_left(p, in->now_usec, RUNG_RECLAIM), longer;
+
+        if (!may_act(p, in, in->can_reclaim, urgent, d))
+                return;
+        longer = p->regrown > 0 ? p->rung[RUNG_RECLAIM].rest_usec - min_of(base, p->rung[RUNG_RECLAIM].rest_usec) : 0;
+        if (urgent)
+                cooldown -= min_of(cooldown, longer);
         if (is_fruitless(p) && left_usec(in->now_usec, p->reclaim_done_usec, rest) > 0)
                 decide(d, VERB_SKIP, REASON_FRUITLESS, left_usec(in->now_usec, p->reclaim_done_usec, rest));
-        else if (cooldown > 0)
-                decide(d, VERB_SKIP, REASON_COOLDOWN, cooldown);
+        else if (in->predicted && in->predicted_bytes < in->worth_bytes)
+                decide(d, VERB_SKIP, REASON_LITTLE_GAIN, 0);
+        else if (cooldown > 0) /* behind the usual one it is the longer one */
+                decide(d, VERB_SKIP, cooldown <= longer ? REASON_REGROWN : REASON_COOLDOWN, cooldown);
         else if (in->action_in_flight)
                 decide(d, VERB_SKIP, REASON_BUSY, 0);
         else
@@ -239,8 +218,7 @@ static bool reclaim_first(const Policy *p, const PolicyInput *in, const Decision
         return !dry && !p->reclaim_poor && p->rung[RUNG_ROTATE].crossed_since_usec > done;
 }
 
-static void step_rotate(Policy *p, const PolicyInput *in, const Decision *reclaim, Decision *d) {
-        bool urgent = deadline_near(p, in);
+static void step_rotate(Policy *p, const PolicyInput *in, bool urgent, const Decision *reclaim, Decision *d) {
         uint64_t cooldown = cooldown_left(p, in->now_usec, RUNG_ROTATE);
         uint64_t breaker = breaker_left(p, in->now_usec), wait = 0;
 
@@ -267,8 +245,8 @@ static void play_dry(Policy *p, uint64_t now, Decision *d) {
 
 /* No stored time lies in the future: a clock that ran backwards must not hold anything for longer than its length. */
 static void heal_clock(Policy *p, uint64_t now) {
-        uint64_t *const times[] = {&p->alert_since_usec, &p->alert_clear_usec, &p->growing_since_usec,
-                                   &p->reclaim_done_usec};
+        uint64_t *const times[] = {&p->alert_since_usec, &p->alert_clear_usec, &p->reclaim_done_usec,
+                                   &p->rotate_first_usec, &p->absent_usec};
 
         for (size_t i = 0; i < ELEMENTSOF(times); i++)
                 *times[i] = min_of(*times[i], now);
@@ -284,41 +262,46 @@ static void heal_clock(Policy *p, uint64_t now) {
         }
 }
 
-/* In the unit of the trigger, for whoever is told about it. */
-static double threshold_of(const RungOptions *o, Reason trigger) {
-        switch (trigger) {
-        case REASON_USED_RATIO:
-                return o->used_ratio;
-        case REASON_USED_BYTES:
-                return (double)o->used_bytes;
-        case REASON_TIME_TO_LIMIT:
-                return (double)o->time_to_limit_usec / USEC_PER_SEC;
-        default:
-                return 0;
-        }
-}
-
 void policy_step(Policy *p, const PolicyInput *in, Decision ret[static _RUNG_MAX]) {
+        bool urgent;
+        PolicyNeeds needs;
+
         heal_clock(p, in->now_usec);
-        follow_growth(p, in);
+        follow_regrowth(p, in);
+        policy_needs(p, &needs);
+        urgent = trigger_urgent(p, in);
         for (Rung r = 0; r < _RUNG_MAX; r++)
                 ret[r] = (Decision){.rung = r,
-                                    .trigger = crossing(p, in, r, 0),
+                                    .trigger = trigger_crossed(p, in, r, 0),
                                     .time_usec = in->now_usec,
                                     .usage_bytes = in->usage_bytes,
                                     .limit_bytes = in->limit_bytes,
-                                    .used_ratio = used_ratio(in),
+                                    .used_ratio = input_used_ratio(in),
                                     .slope_bytes_per_s = in->trend_known ? in->slope_bytes_per_s : 0,
-                                    .eta_usec = forecast_known(in) ? in->eta_usec : USEC_INFINITY,
-                                    .eta_lo_usec = forecast_known(in) ? in->eta_lo_usec : USEC_INFINITY,
-                                    .eta_hi_usec = forecast_known(in) ? in->eta_hi_usec : USEC_INFINITY};
+                                    .eta_usec = input_forecasts(in) ? in->eta_usec : USEC_INFINITY,
+                                    .eta_lo_usec = input_forecasts(in) ? in->eta_lo_usec : USEC_INFINITY,
+                                    .eta_hi_usec = input_forecasts(in) ? in->eta_hi_usec : USEC_INFINITY};
+        if (p->options.rung[RUNG_ROTATE].eta_usec == POLICY_ETA_NEEDS)
+                ret[RUNG_ROTATE].needs_usec = needs.total_usec;
         step_alert(p, in, &ret[RUNG_ALERT]);
-        step_reclaim(p, in, &ret[RUNG_RECLAIM]);
-        step_rotate(p, in, &ret[RUNG_RECLAIM], &ret[RUNG_ROTATE]);
+        step_reclaim(p, in, urgent, &ret[RUNG_RECLAIM]);
+        step_rotate(p, in, urgent, &ret[RUNG_RECLAIM], &ret[RUNG_ROTATE]);
         if (ret[RUNG_ROTATE].verb == VERB_ACT && ret[RUNG_RECLAIM].verb == VERB_ACT)
                 decide(&ret[RUNG_RECLAIM], VERB_SKIP, REASON_BUSY, 0);
         play_dry(p, in->now_usec, &ret[RUNG_RECLAIM]);
         play_dry(p, in->now_usec, &ret[RUNG_ROTATE]);
         for (Rung r = 0; r < _RUNG_MAX; r++)
-                ret[r].threshold = threshold_of(&p->options.rung[r], ret[r].trigger);
+                ret[r].threshold = trigger_threshold(p, r, ret[r].trigger);
+}
+
+bool policy_holds(const Policy *p, const PolicyInput *in, const Decision *d) {
+        const RungOptions *o = &p->options.rung[d->rung];
+
+        if (in->limit_bytes != d->limit_bytes)
+                return false;
+        if (d->trigger == REASON_USED)
+                return input_used_ratio(in) >= o->used_ratio;
+        if (d->trigger == REASON_BYTES)
+                return in->usage_bytes >= o->used_bytes;
+        return (double)in->usage_bytes >= (double)d->usage_bytes * (1 - p->options.hysteresis_ratio);
 }

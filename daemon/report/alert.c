@@ -83,20 +83,25 @@ static void write_value(Json *j, const Episode *e, const Decision *d) {
         double v = 0;
 
         switch (e->trigger) {
-        case REASON_USED_RATIO:
+        case REASON_USED:
                 unit = "ratio";
                 known = d->limit_bytes > 0;
                 v = d->used_ratio;
                 break;
-        case REASON_USED_BYTES:
+        case REASON_BYTES:
                 unit = "bytes";
                 known = d->usage_bytes > 0;
                 v = (double)d->usage_bytes;
                 break;
-        case REASON_TIME_TO_LIMIT:
+        case REASON_ETA:
+        case REASON_DEADLINE:
                 unit = "seconds";
                 known = d->eta_lo_usec != USEC_INFINITY;
                 v = (double)d->eta_lo_usec / USEC_PER_SEC;
+                break;
+        case REASON_GROWTH:
+                unit = "bytes_per_second";
+                v = d->slope_bytes_per_s;
                 break;
         default:
                 known = false;

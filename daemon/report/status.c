@@ -172,6 +172,29 @@ static void write_decisions(Json *j, const TargetView *t) {
         json_array_end(j);
 }
 
+/* What a rotation needs; null where it is not by deadline. */
+static void write_deadline(Json *j, const TargetView *t) {
+        json_key(j, "deadline");
+        if (!t->by_deadline) {
+                json_nil(j);
+                return;
+        }
+        json_object_begin(j);
+        document_seconds(j, "needs_s", t->needs.total_usec);
+        document_seconds(j, "margin_s", t->needs.margin_usec);
+        for (PolicyNeed n = 0; n < _NEED_MAX; n++) {
+                bool learned = t->needs.n_learned[n] > 0;
+
+                json_key(j, need_name(n));
+                json_object_begin(j);
+                document_seconds(j, "needs_s", t->needs.usec[n]);
+                document_seconds(j, "learned_s", learned ? t->needs.learned_usec[n] : USEC_INFINITY);
+                json_kv_u64(j, "learned_from", t->needs.n_learned[n]);
+                json_object_end(j);
+        }
+        json_object_end(j);
+}
+
 static void write_actions(Json *j, const TargetView *t) {
         json_kv_string(j, "action_in_flight", t->action_in_flight ? rung_name(t->action_rung) : NULL);
         json_key(j, "last_actions");
@@ -273,6 +296,7 @@ static void write_target(Json *j, const View *v, const TargetView *t) {
         document_time(j, "since", t->alert_firing ? t->alert_since_real_usec : 0);
         json_object_end(j);
         write_decisions(j, t);
+        write_deadline(j, t);
         write_actions(j, t);
         write_counters(j, t->counters);
         json_object_end(j);

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "policy/decision.h"
+#include "policy/policy.h"
 #include "report/diagnosis.h"
 #include "sample/sample.h"
 #include "sample/target.h"
@@ -33,6 +33,8 @@ typedef struct TargetView {
         SmapsRollup smaps; /* time_usec 0 = never read */
         TrendFit fit;
         Decision decisions[_RUNG_MAX];
+        bool by_deadline; /* rotate is bound to what it needs: */
+        PolicyNeeds needs;
         bool alert_firing;
         uint64_t alert_since_real_usec;
         bool last_outcome_known[_RUNG_MAX];

@@ -180,7 +180,7 @@ static void do_set(Driver *d, char *args) {
 static void run_command(Driver *d, char *line) {
         char *args = strchr(line, ' ');
         Outcome outcome = fixture_reclaim();
-        Decision decision = fixture_decision(RUNG_RECLAIM, VERB_ACT, REASON_USED_RATIO);
+        Decision decision = fixture_decision(RUNG_RECLAIM, VERB_ACT, REASON_USED);
         uint64_t msec;
 
         if (args)
@@ -192,11 +192,11 @@ static void run_command(Driver *d, char *line) {
         else if (!d->report)
                 print_text("error", "text", "the report is gone");
         else if (strcmp(line, "fire") == 0 || strcmp(line, "repeat") == 0)
-                do_alert(d, 0, VERB_ACT, REASON_TIME_TO_LIMIT);
+                do_alert(d, 0, VERB_ACT, REASON_ETA);
         else if (strcmp(line, "resolve") == 0)
                 do_alert(d, 0, VERB_RESOLVE, REASON_CLEARED);
         else if (strcmp(line, "other") == 0)
-                do_alert(d, 2, VERB_ACT, REASON_USED_BYTES);
+                do_alert(d, 2, VERB_ACT, REASON_BYTES);
         else if (strcmp(line, "action") == 0)
                 report_action(d->report, &d->fixture.views[0], &outcome, &decision);
         else if (strcmp(line, "sinks") == 0)

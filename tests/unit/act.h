@@ -81,7 +81,7 @@ static inline void rig_init(Rig *r, pid_t child, bool pidfd) {
                 .rotate_wait_usec = ACT_DEADLINE_USEC,
                 .hook_timeout_usec = ACT_DEADLINE_USEC,
         };
-        r->decision = (Decision){.rung = RUNG_ROTATE, .verb = VERB_ACT, .reason = REASON_TIME_TO_LIMIT};
+        r->decision = (Decision){.rung = RUNG_ROTATE, .verb = VERB_ACT, .reason = REASON_ETA};
         r->context = (ActionContext){.event = r->event, .target = &r->target, .options = &r->options};
 }
 

@@ -29,7 +29,7 @@ static inline PolicyInput input(uint64_t now, double percent) {
                 .usage_bytes = (uint64_t)(percent / 100 * (double)LIMIT),
                 .limit_bytes = LIMIT,
                 .trend_known = true,
-                .trend_span_usec = 10 * MINUTE,
+                .week_minute = -1,
                 .eta_usec = USEC_INFINITY,
                 .eta_lo_usec = USEC_INFINITY,
                 .eta_hi_usec = USEC_INFINITY,
@@ -42,7 +42,8 @@ static inline PolicyInput growing(uint64_t now, double percent, uint64_t eta_lo)
         PolicyInput in = input(now, percent);
 
         in.growing = true;
-        in.slope_bytes_per_s = 1;
+        in.proof = _RUNG_MAX; /* of all rungs */
+        in.slope_bytes_per_s = in.slope_lo_bytes_per_s = 1;
         in.eta_lo_usec = eta_lo;
         in.eta_usec = in.eta_hi_usec = eta_lo + MINUTE;
         return in;

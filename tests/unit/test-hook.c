@@ -168,7 +168,7 @@ static void test_environment(void **state _unused_) {
         assert_true(has_entry(got, (size_t)n, pid));
         assert_true(has_entry(got, (size_t)n, "PLATEAU_TARGET=pusher"));
         assert_true(has_entry(got, (size_t)n, "PLATEAU_RUNG=rotate"));
-        assert_true(has_entry(got, (size_t)n, "PLATEAU_REASON=time_to_limit"));
+        assert_true(has_entry(got, (size_t)n, "PLATEAU_REASON=eta"));
         rig_done(&r);
 }
 

@@ -7,6 +7,7 @@
 #include "trend/trend.h"
 #include "unit/random.h"
 #include "unit/unit.h"
+#include "watch-input.h"
 
 #define MIB    (1024.0 * 1024)
 #define GIB    (1024 * MIB)
@@ -31,6 +32,7 @@ typedef struct Law {
 struct World {
         const Law *law;
         Random random;
+        WatchGrowth growth;
         double now_s, born_s, taken, last_bytes; /* taken: of what was freed, already given back */
         Rung in_flight;                          /* _RUNG_MAX: none */
         double ends_s;
@@ -92,24 +94,21 @@ static void finish(World *w) {
 }
 
 static void judge(World *w, const TrendFit *f, uint64_t bytes) {
-        PolicyInput in = {
-                .now_usec = usec(w->now_s),
-                .target_age_usec = usec(w->now_s) - usec(w->born_s),
-                .usage_bytes = bytes,
-                .limit_bytes = (uint64_t)w->law->limit,
-                .trend_known = f->state != TREND_WAIT,
-                .growing = f->state == TREND_GROWING,
-                .trend_span_usec = f->span_usec,
-                .slope_bytes_per_s = f->slope_bytes_per_s,
-                .eta_usec = f->eta_usec,
-                .eta_lo_usec = f->eta_lo_usec,
-                .eta_hi_usec = f->eta_hi_usec,
-                .action_in_flight = w->in_flight != _RUNG_MAX,
-                .can_reclaim = true,
-                .can_rotate = true,
-        };
+        static const Looks nobody_looked;
+        static Settings settings;
+        Sample sample = {.usage_bytes = bytes, .rss_bytes = bytes, .limit_bytes = (uint64_t)w->law->limit};
+        WatchFacts facts = {.settings = &settings,
+                            .sample = &sample,
+                            .fit = f,
+                            .looks = &nobody_looked,
+                            .start_usec = usec(w->born_s),
+                            .growing_usec = watch_growth(&w->growth, f, usec(w->now_s))};
+        PolicyInput in;
         Decision d[_RUNG_MAX];
 
+        watch_input(&facts, usec(w->now_s), &in);
+        in.action_in_flight = w->in_flight != _RUNG_MAX;
+        in.can_reclaim = in.can_rotate = true;
         policy_step(&policy, &in, d);
         w->breaker_skips += d[RUNG_ROTATE].reason == REASON_BREAKER;
         w->resolved += d[RUNG_ALERT].verb == VERB_RESOLVE;

@@ -9,10 +9,10 @@ static void test_reclaim_skips(void **state _unused_) {
                 Verb verb;
                 Reason want;
         } cases[] = {
-                {"acts", .percent = 86, .verb = VERB_ACT, .want = REASON_USED_RATIO},
+                {"acts", .percent = 86, .verb = VERB_ACT, .want = REASON_USED},
                 {"below", .percent = 84, .verb = VERB_NONE, .want = REASON_BELOW},
                 {"no trend", .percent = 84, .blind = true, .verb = VERB_SKIP, .want = REASON_NO_TREND},
-                {"no trend is needed", .percent = 86, .blind = true, .verb = VERB_ACT, .want = REASON_USED_RATIO},
+                {"no trend is needed", .percent = 86, .blind = true, .verb = VERB_ACT, .want = REASON_USED},
                 {"disabled", .disabled = true, .percent = 86, .verb = VERB_SKIP, .want = REASON_DISABLED},
                 {"disabled, below", .disabled = true, .percent = 84, .verb = VERB_NONE, .want = REASON_BELOW},
                 {"unsupported", .unsupported = true, .percent = 86, .verb = VERB_SKIP, .want = REASON_UNSUPPORTED},
@@ -31,21 +31,19 @@ static void test_reclaim_skips(void **state _unused_) {
                 in.trend_known = !cases[i].blind;
                 policy_init(&policy, &o);
                 expect(cases[i].name, hold(in, 10 * SECOND, RUNG_RECLAIM), cases[i].verb, cases[i].want);
-                assert_int_equal(decisions[RUNG_RECLAIM].trigger,
-                                 cases[i].percent > 85 ? REASON_USED_RATIO : REASON_BELOW);
+                assert_int_equal(decisions[RUNG_RECLAIM].trigger, cases[i].percent > 85 ? REASON_USED : REASON_BELOW);
         }
 }
 
 static void test_reclaim_cooldown(void **state _unused_) {
         fresh();
-        expect("acts", hold(input(T0, 86), 10 * SECOND, RUNG_RECLAIM), VERB_ACT, REASON_USED_RATIO);
-        expect("not started: says so again", step(input(T0 + 11 * SECOND, 86), RUNG_RECLAIM), VERB_ACT,
-               REASON_USED_RATIO);
+        expect("acts", hold(input(T0, 86), 10 * SECOND, RUNG_RECLAIM), VERB_ACT, REASON_USED);
+        expect("not started: says so again", step(input(T0 + 11 * SECOND, 86), RUNG_RECLAIM), VERB_ACT, REASON_USED);
         started(RUNG_RECLAIM, T0 + 11 * SECOND);
         expect_wait("rests", step(input(T0 + 12 * SECOND, 86), RUNG_RECLAIM), REASON_COOLDOWN, 10 * MINUTE - SECOND);
         ended(RUNG_RECLAIM, T0 + 71 * SECOND, OUTCOME_OK, 860 * MIB, 100 * MIB);
         expect_wait("from its end", step(input(T0 + 71 * SECOND, 86), RUNG_RECLAIM), REASON_COOLDOWN, 10 * MINUTE);
-        expect("again", step(input(T0 + 671 * SECOND, 86), RUNG_RECLAIM), VERB_ACT, REASON_USED_RATIO);
+        expect("again", step(input(T0 + 671 * SECOND, 86), RUNG_RECLAIM), VERB_ACT, REASON_USED);
 }
 
 static void test_reclaim_strikes(void **state _unused_) {
@@ -75,15 +73,14 @@ static void test_reclaim_strikes(void **state _unused_) {
 
                 fresh();
                 for (unsigned k = 0; k < 2; k++, now += 11 * MINUTE) {
-                        expect(cases[i].name, hold(input(now, 86), 10 * SECOND, RUNG_RECLAIM), VERB_ACT,
-                               REASON_USED_RATIO);
+                        expect(cases[i].name, hold(input(now, 86), 10 * SECOND, RUNG_RECLAIM), VERB_ACT, REASON_USED);
                         started(RUNG_RECLAIM, now + 10 * SECOND);
                         ended(RUNG_RECLAIM, now + 10 * SECOND, cases[i].result, cases[i].before, cases[i].released);
                         assert_int_equal(policy.fruitless, cases[i].strike ? k + 1 : 0);
                 }
                 hold(input(now, 86), 10 * SECOND, RUNG_RECLAIM);
                 expect(cases[i].name, &decisions[RUNG_RECLAIM], cases[i].strike ? VERB_SKIP : VERB_ACT,
-                       cases[i].strike ? REASON_FRUITLESS : REASON_USED_RATIO);
+                       cases[i].strike ? REASON_FRUITLESS : REASON_USED);
         }
 }
 
@@ -125,7 +122,7 @@ static void test_fruitless_is_not_for_ever(void **state _unused_) {
                 ended(RUNG_RECLAIM, T0, OUTCOME_PARTIAL, 1000 * MIB, 0);
         hold(input(T0 + MINUTE, 86), 10 * SECOND, RUNG_RECLAIM);
         expect_wait("rests for six cool-downs", &decisions[RUNG_RECLAIM], REASON_FRUITLESS, 58 * MINUTE + 50 * SECOND);
-        expect("tries once more", step(input(T0 + 60 * MINUTE, 86), RUNG_RECLAIM), VERB_ACT, REASON_USED_RATIO);
+        expect("tries once more", step(input(T0 + 60 * MINUTE, 86), RUNG_RECLAIM), VERB_ACT, REASON_USED);
         ended(RUNG_RECLAIM, T0 + 60 * MINUTE, OUTCOME_OK, 1000 * MIB, 200 * MIB);
         assert_int_equal(policy.fruitless, 0);
 }
@@ -138,7 +135,7 @@ static void test_rotate_skips(void **state _unused_) {
                 Verb verb;
                 Reason want;
         } cases[] = {
-                {"acts", .percent = 93, .verb = VERB_ACT, .want = REASON_USED_RATIO},
+                {"acts", .percent = 93, .verb = VERB_ACT, .want = REASON_USED},
                 {"below", .percent = 91, .verb = VERB_NONE, .want = REASON_BELOW},
                 {"no trend", .percent = 91, .blind = true, .verb = VERB_SKIP, .want = REASON_NO_TREND},
                 {"disabled", .disabled = true, .percent = 93, .verb = VERB_SKIP, .want = REASON_DISABLED},
@@ -177,22 +174,21 @@ static void test_rotate_lets_reclaim_go_first(void **state _unused_) {
                 uint64_t wait_usec;
         } cases[] = {
                 {"never tried", NEVER, .verb = VERB_SKIP, .want = REASON_EARLIER_RUNG},
-                {"disabled", NEVER, .disabled = true, .verb = VERB_ACT, .want = REASON_USED_RATIO},
-                {"unsupported", NEVER, .unsupported = true, .verb = VERB_ACT, .want = REASON_USED_RATIO},
-                {"its threshold is higher", NEVER, .unreachable = true, .verb = VERB_ACT, .want = REASON_USED_RATIO},
+                {"disabled", NEVER, .disabled = true, .verb = VERB_ACT, .want = REASON_USED},
+                {"unsupported", NEVER, .unsupported = true, .verb = VERB_ACT, .want = REASON_USED},
+                {"its threshold is higher", NEVER, .unreachable = true, .verb = VERB_ACT, .want = REASON_USED},
                 {"settling", POOR, 4 * SECOND, .continuous = true, .verb = VERB_SKIP, .want = REASON_EARLIER_RUNG,
                  .wait_usec = 10 * MINUTE - 4 * SECOND},
-                {"poor", POOR, 20 * SECOND, .verb = VERB_ACT, .want = REASON_USED_RATIO},
-                {"good, but not enough", GOOD, 20 * SECOND, .continuous = true, .verb = VERB_ACT,
-                 .want = REASON_USED_RATIO},
+                {"poor", POOR, 20 * SECOND, .verb = VERB_ACT, .want = REASON_USED},
+                {"good, but not enough", GOOD, 20 * SECOND, .continuous = true, .verb = VERB_ACT, .want = REASON_USED},
                 {"good, and use came back", GOOD, 2 * MINUTE, .verb = VERB_SKIP, .want = REASON_EARLIER_RUNG,
                  .wait_usec = 8 * MINUTE},
                 {"good, its turn again", GOOD, 11 * MINUTE, .continuous = true, .verb = VERB_SKIP,
                  .want = REASON_EARLIER_RUNG},
-                {"refused", REFUSED, 20 * SECOND, .verb = VERB_ACT, .want = REASON_USED_RATIO},
+                {"refused", REFUSED, 20 * SECOND, .verb = VERB_ACT, .want = REASON_USED},
                 {"skipped: nothing to settle", SKIPPED, 4 * SECOND, .continuous = true, .verb = VERB_ACT,
-                 .want = REASON_USED_RATIO},
-                {"fruitless", STRIKES, 20 * MINUTE, .verb = VERB_ACT, .want = REASON_USED_RATIO},
+                 .want = REASON_USED},
+                {"fruitless", STRIKES, 20 * MINUTE, .verb = VERB_ACT, .want = REASON_USED},
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -235,18 +231,20 @@ static void test_a_near_deadline_ends_politeness(void **state _unused_) {
         static const struct {
                 const char *name;
                 double percent;
-                uint64_t eta_lo, used_bytes, span; /* eta_lo 0: not growing */
-                bool acts;                         /* in its first tick, with reclaim untried */
+                uint64_t eta_lo, used_bytes, eta; /* eta_lo 0: not growing; eta 0: by what a rotation needs */
+                unsigned proof;
+                bool acts; /* in its first tick, with reclaim untried */
         } cases[] = {
-                {"95.9 %", 95.9, 0, 0, 0, false},
-                {"96 %: half of the rest", 96, 0, 0, 0, true},
-                {"151 s left", 93, 151 * SECOND, 0, 0, false},
-                {"150 s left: half of time_to_limit", 93, 150 * SECOND, 0, 0, true},
-                {"150 s left, at 20 %", 20, 150 * SECOND, 0, 0, true},
-                {"150 s left, seen for 149", 20, 150 * SECOND, 0, 149 * SECOND, false},
-                {"150 s left, seen for 150", 20, 150 * SECOND, 0, 150 * SECOND, true},
-                {"used_bytes: below half of the rest", 89, 0, 800 * MIB, 0, false},
-                {"used_bytes: half of the rest", 90, 0, 800 * MIB, 0, true},
+                {"95.9 %", 95.9, 0, 0, 0, 0, false},
+                {"96 %: half of the rest", 96, 0, 0, 0, 0, true},
+                {"121 s left", 93, 121 * SECOND, 0, 0, 3, false},
+                {"120 s left: drain and retries", 93, 120 * SECOND, 0, 0, 3, true},
+                {"120 s left, at 20 %", 20, 120 * SECOND, 0, 0, 3, true},
+                {"120 s left, not proved enough", 20, 120 * SECOND, 0, 0, 2, false},
+                {"a set eta: more than half of it", 20, 31 * SECOND, 0, MINUTE, 3, false},
+                {"a set eta: half of it", 20, 30 * SECOND, 0, MINUTE, 3, true},
+                {"bytes: below half of the rest", 89, 0, 800 * MIB, 0, 0, false},
+                {"bytes: half of the rest", 90, 0, 800 * MIB, 0, 0, true},
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -258,8 +256,9 @@ static void test_a_near_deadline_ends_politeness(void **state _unused_) {
                         o.rung[RUNG_ROTATE].used_bytes = cases[i].used_bytes;
                         o.rung[RUNG_ROTATE].used_ratio = 0;
                 }
-                if (cases[i].span > 0)
-                        in.trend_span_usec = cases[i].span;
+                if (cases[i].eta > 0)
+                        o.rung[RUNG_ROTATE].eta_usec = cases[i].eta;
+                in.proof = cases[i].proof;
                 policy_init(&policy, &o);
                 if ((step(in, RUNG_ROTATE)->verb == VERB_ACT) != cases[i].acts)
                         fail_msg("%s: %s (%s)", cases[i].name, verb_name(decisions[RUNG_ROTATE].verb),
@@ -270,7 +269,7 @@ static void test_a_near_deadline_ends_politeness(void **state _unused_) {
 static void test_rotate_goes_before_reclaim(void **state _unused_) {
         fresh();
         hold(input(T0, 86), 30 * SECOND, RUNG_RECLAIM); /* reclaim would act, and is not started */
-        expect("rotate", step(input(T0 + 31 * SECOND, 97), RUNG_ROTATE), VERB_ACT, REASON_USED_RATIO);
+        expect("rotate", step(input(T0 + 31 * SECOND, 97), RUNG_ROTATE), VERB_ACT, REASON_USED);
         expect("reclaim", &decisions[RUNG_RECLAIM], VERB_SKIP, REASON_BUSY);
 }
 
@@ -279,7 +278,7 @@ static void test_rotate_cooldown_and_breaker(void **state _unused_) {
 
         fresh();
         for (unsigned k = 0; k < 3; k++, now += USEC_PER_HOUR) {
-                expect("acts", step(input(now, 97), RUNG_ROTATE), VERB_ACT, REASON_USED_RATIO);
+                expect("acts", step(input(now, 97), RUNG_ROTATE), VERB_ACT, REASON_USED);
                 rotation(now, OUTCOME_OK);
                 if (k < 2)
                         expect_wait("rests", step(input(now + MINUTE, 97), RUNG_ROTATE), REASON_COOLDOWN, 29 * MINUTE);
@@ -287,7 +286,7 @@ static void test_rotate_cooldown_and_breaker(void **state _unused_) {
         }
         expect_wait("breaker", step(input(now, 97), RUNG_ROTATE), REASON_BREAKER, 21 * USEC_PER_HOUR);
         expect_wait("to the end", step(input(T0 + USEC_PER_DAY - 1, 97), RUNG_ROTATE), REASON_BREAKER, 1);
-        expect("the first has left", step(input(T0 + USEC_PER_DAY, 97), RUNG_ROTATE), VERB_ACT, REASON_USED_RATIO);
+        expect("the first has left", step(input(T0 + USEC_PER_DAY, 97), RUNG_ROTATE), VERB_ACT, REASON_USED);
         rotation(T0 + USEC_PER_DAY, OUTCOME_OK);
         expect_wait("the second has not", step(input(T0 + USEC_PER_DAY + 59 * MINUTE, 97), RUNG_ROTATE), REASON_BREAKER,
                     MINUTE);
@@ -300,7 +299,7 @@ static void test_breaker_settings(void **state _unused_) {
         o.rotate_max = 0;
         policy_init(&policy, &o);
         for (unsigned k = 0; k < 200; k++) {
-                expect("no breaker", step(input(T0 + k * SECOND, 97), RUNG_ROTATE), VERB_ACT, REASON_USED_RATIO);
+                expect("no breaker", step(input(T0 + k * SECOND, 97), RUNG_ROTATE), VERB_ACT, REASON_USED);
                 rotation(T0 + k * SECOND, OUTCOME_OK);
         }
         o.rotate_max = 1000; /* more than is remembered: the ring's size counts */
@@ -318,7 +317,7 @@ static void test_a_rotation_that_fails_is_tried_again(void **state _unused_) {
 
         fresh();
         for (size_t k = 0; k < ELEMENTSOF(rest); k++) {
-                expect("acts", step(input(now, 97), RUNG_ROTATE), VERB_ACT, REASON_USED_RATIO);
+                expect("acts", step(input(now, 97), RUNG_ROTATE), VERB_ACT, REASON_USED);
                 rotation(now, OUTCOME_REFUSED); /* which the breaker does not count */
                 expect_wait("rests", step(input(now, 97), RUNG_ROTATE), REASON_COOLDOWN, rest[k]);
                 now += rest[k];

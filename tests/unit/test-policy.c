@@ -8,47 +8,36 @@ static void test_thresholds(void **state _unused_) {
                 const char *name;
                 RungOptions o;
                 double percent;
-                uint64_t eta_lo, span; /* eta_lo 0 = not growing */
+                uint64_t eta_lo; /* 0 = not growing */
+                unsigned proof;
                 Reason want;
         } cases[] = {
-                {"none set", {.enabled = true}, 100, MINUTE, 0, REASON_BELOW},
+                {"none set", {.enabled = true}, 100, MINUTE, 3, REASON_BELOW},
                 {"ratio: just below", {.enabled = true, .used_ratio = 0.8}, 79.999, 0, 0, REASON_BELOW},
-                {"ratio: reached", {.enabled = true, .used_ratio = 0.8}, 80, 0, 0, REASON_USED_RATIO},
-                {"ratio: above the limit", {.enabled = true, .used_ratio = 0.8}, 300, 0, 0, REASON_USED_RATIO},
+                {"ratio: reached", {.enabled = true, .used_ratio = 0.8}, 80, 0, 0, REASON_USED},
+                {"ratio: above the limit", {.enabled = true, .used_ratio = 0.8}, 300, 0, 0, REASON_USED},
                 {"bytes: just below", {.enabled = true, .used_bytes = 500 * MIB}, 49.999, 0, 0, REASON_BELOW},
-                {"bytes: reached", {.enabled = true, .used_bytes = 500 * MIB}, 50, 0, 0, REASON_USED_BYTES},
-                {"time: a little far",
-                 {.enabled = true, .time_to_limit_usec = MINUTE},
-                 10,
-                 MINUTE + 1,
-                 0,
-                 REASON_BELOW},
-                {"time: reached", {.enabled = true, .time_to_limit_usec = MINUTE}, 10, MINUTE, 0, REASON_TIME_TO_LIMIT},
-                {"time: not growing", {.enabled = true, .time_to_limit_usec = MINUTE}, 10, 0, 0, REASON_BELOW},
+                {"bytes: reached", {.enabled = true, .used_bytes = 500 * MIB}, 50, 0, 0, REASON_BYTES},
+                {"time: a little far", {.enabled = true, .eta_usec = MINUTE}, 10, MINUTE + 1, 3, REASON_BELOW},
+                {"time: reached", {.enabled = true, .eta_usec = MINUTE}, 10, MINUTE, 3, REASON_ETA},
+                {"time: not growing", {.enabled = true, .eta_usec = MINUTE}, 10, 0, 0, REASON_BELOW},
                 {"any: the first of three",
-                 {.enabled = true, .used_ratio = 0.1, .used_bytes = 1, .time_to_limit_usec = MINUTE},
+                 {.enabled = true, .used_ratio = 0.1, .used_bytes = 1, .eta_usec = MINUTE},
                  10,
                  MINUTE,
-                 0,
-                 REASON_USED_RATIO},
+                 3,
+                 REASON_USED},
                 {"any: the third",
-                 {.enabled = true, .used_ratio = 0.9, .used_bytes = 900 * MIB, .time_to_limit_usec = MINUTE},
+                 {.enabled = true, .used_ratio = 0.9, .used_bytes = 900 * MIB, .eta_usec = MINUTE},
                  10,
                  MINUTE,
-                 0,
-                 REASON_TIME_TO_LIMIT},
-                {"belief: four times what was seen",
-                 {.enabled = true, .time_to_limit_usec = MINUTE},
-                 10,
-                 40 * SECOND,
-                 10 * SECOND,
-                 REASON_TIME_TO_LIMIT},
-                {"belief: no farther",
-                 {.enabled = true, .time_to_limit_usec = MINUTE},
-                 10,
-                 41 * SECOND,
-                 10 * SECOND,
-                 REASON_BELOW},
+                 3,
+                 REASON_ETA},
+                {"growth: just below", {.enabled = true, .growth_bytes_per_hour = 3601}, 10, MINUTE, 3, REASON_BELOW},
+                {"growth: reached", {.enabled = true, .growth_bytes_per_hour = 3600}, 10, MINUTE, 3, REASON_GROWTH},
+                {"growth: not growing", {.enabled = true, .growth_bytes_per_hour = 3600}, 10, 0, 0, REASON_BELOW},
+                {"verdict: it", {.enabled = true, .verdicts = 1u << 2}, 10, 0, 0, REASON_VERDICT},
+                {"verdict: another", {.enabled = true, .verdicts = 1u << 3}, 10, 0, 0, REASON_BELOW},
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -57,8 +46,8 @@ static void test_thresholds(void **state _unused_) {
                         cases[i].eta_lo ? growing(T0, cases[i].percent, cases[i].eta_lo) : input(T0, cases[i].percent);
                 const Decision *d;
 
-                if (cases[i].span > 0)
-                        in.trend_span_usec = cases[i].span;
+                in.proof = cases[i].proof;
+                in.verdict = 2;
                 policy_init(&policy, &o);
                 d = step(in, RUNG_ALERT);
                 expect(cases[i].name, d, cases[i].want == REASON_BELOW ? VERB_NONE : VERB_ACT, cases[i].want);
@@ -66,41 +55,50 @@ static void test_thresholds(void **state _unused_) {
         }
 }
 
-static void test_belief_grows_with_the_growth(void **state _unused_) {
-        static const struct {
-                Rung rung;
-                uint64_t eta_lo, from; /* crossed once growth has lasted so long */
-        } cases[] = {{RUNG_ALERT, 20 * MINUTE, 5 * MINUTE},
-                     {RUNG_RECLAIM, 10 * MINUTE, 5 * MINUTE},
-                     {RUNG_ROTATE, 4 * MINUTE, 4 * MINUTE}};
+/* The forecaster says how dear an action its evidence is good for. */
+static void test_each_rung_needs_its_proof(void **state _unused_) {
+        for (unsigned proof = 0; proof <= _RUNG_MAX; proof++)
+                for (Rung r = 0; r < _RUNG_MAX; r++) {
+                        PolicyInput in = growing(T0, 30, MINUTE);
 
-        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                fresh();
-                policy.options.rung[RUNG_ALERT].hold_usec = USEC_PER_DAY; /* a firing alert would keep its trigger */
-                for (uint64_t seen = 30 * SECOND; seen < 8 * MINUTE; seen += SECOND) {
-                        PolicyInput in = growing(T0 + seen, 30, cases[i].eta_lo);
-
-                        in.trend_span_usec = min_of(seen, 2 * MINUTE); /* a short window that slides */
-                        assert_int_equal(step(in, cases[i].rung)->trigger,
-                                         seen >= cases[i].from ? REASON_TIME_TO_LIMIT : REASON_BELOW);
+                        fresh();
+                        policy.options.rung[RUNG_ALERT].growth_bytes_per_hour = 1;
+                        policy.options.rung[RUNG_RECLAIM].growth_bytes_per_hour = 1;
+                        in.proof = proof;
+                        step(in, r);
+                        if (proof > r)
+                                assert_int_equal(decisions[r].trigger, r == RUNG_ROTATE ? REASON_DEADLINE : REASON_ETA);
+                        else {
+                                expect("unproven", &decisions[r], VERB_SKIP, REASON_UNPROVEN);
+                                assert_int_equal(decisions[r].trigger, REASON_BELOW);
+                        }
                 }
-                PolicyInput in = growing(T0 + 8 * MINUTE, 30, cases[i].eta_lo); /* emptied by a step: seen for 20 s */
-                in.trend_span_usec = 20 * SECOND;
-                assert_int_equal(step(in, cases[i].rung)->trigger, REASON_BELOW);
-        }
 }
 
-static void test_belief_ends_with_the_process(void **state _unused_) {
-        PolicyInput in = growing(T0, 30, 280 * SECOND);
+static void test_unproven_is_no_news_of_a_rung_that_is_off(void **state _unused_) {
+        PolicyInput in = growing(T0, 30, MINUTE);
 
         fresh();
-        in.trend_span_usec = 5 * MINUTE;
-        hold(in, 5 * MINUTE, RUNG_ROTATE);
-        assert_int_equal(decisions[RUNG_ROTATE].trigger, REASON_TIME_TO_LIMIT);
-        policy_target_changed(&policy, T0 + 5 * MINUTE, true, &(Decision){0});
-        in.now_usec = T0 + 10 * MINUTE;
-        in.trend_span_usec = 4 * MINUTE;
-        assert_int_equal(step(in, RUNG_ROTATE)->trigger, REASON_BELOW);
+        policy.options.rung[RUNG_ROTATE].enabled = false;
+        in.proof = 0;
+        expect("off", step(in, RUNG_ROTATE), VERB_NONE, REASON_BELOW);
+}
+
+static void test_growth_needs_no_limit(void **state _unused_) {
+        PolicyInput in = growing(T0, 30, USEC_INFINITY);
+
+        fresh();
+        policy.options.rung[RUNG_ALERT].growth_bytes_per_hour = 100 * MIB;
+        in.limit_bytes = 0;
+        in.slope_lo_bytes_per_s = 100.0 * MIB / 3600;
+        expect("fires", hold(in, 10 * SECOND, RUNG_ALERT), VERB_ACT, REASON_GROWTH);
+        assert_true(fabs(decisions[RUNG_ALERT].threshold - 100.0 * MIB / 3600) < 1e-6);
+        in.now_usec += MINUTE;
+        in.slope_lo_bytes_per_s *= 0.96; /* within the hysteresis */
+        expect("stays", hold(in, MINUTE, RUNG_ALERT), VERB_SKIP, REASON_PERSISTS);
+        in.now_usec += 2 * MINUTE;
+        in.slope_lo_bytes_per_s *= 0.9;
+        expect("ends", hold(in, 10 * SECOND, RUNG_ALERT), VERB_RESOLVE, REASON_CLEARED);
 }
 
 static void test_decision_carries_its_evidence(void **state _unused_) {
@@ -129,17 +127,17 @@ static void test_alert_life(void **state _unused_) {
         expect_wait("still", step(input(T0 + 5 * SECOND, 81), RUNG_ALERT), REASON_HOLD, 6 * SECOND);
         expect("a break", step(input(T0 + 6 * SECOND, 79), RUNG_ALERT), VERB_NONE, REASON_BELOW);
         expect_wait("from the start", step(input(T0 + 7 * SECOND, 81), RUNG_ALERT), REASON_HOLD, 10 * SECOND);
-        expect("fires", step(input(T0 + 17 * SECOND, 81), RUNG_ALERT), VERB_ACT, REASON_USED_RATIO);
+        expect("fires", step(input(T0 + 17 * SECOND, 81), RUNG_ALERT), VERB_ACT, REASON_USED);
         assert_true(policy.alert_firing);
         expect_wait("fires on", step(input(T0 + 18 * SECOND, 81), RUNG_ALERT), REASON_PERSISTS, USEC_PER_HOUR - SECOND);
         expect_wait("in the band", step(input(T0 + 19 * SECOND, 77), RUNG_ALERT), REASON_PERSISTS,
                     USEC_PER_HOUR - 2 * SECOND);
-        assert_int_equal(decisions[RUNG_ALERT].trigger, REASON_USED_RATIO);
+        assert_int_equal(decisions[RUNG_ALERT].trigger, REASON_USED);
         expect("below it", step(input(T0 + 30 * SECOND, 75), RUNG_ALERT), VERB_SKIP, REASON_PERSISTS);
         expect("not for long", step(input(T0 + 35 * SECOND, 77), RUNG_ALERT), VERB_SKIP, REASON_PERSISTS);
         expect("below again", step(input(T0 + 36 * SECOND, 75), RUNG_ALERT), VERB_SKIP, REASON_PERSISTS);
         expect("and long enough", step(input(T0 + 46 * SECOND, 75), RUNG_ALERT), VERB_RESOLVE, REASON_CLEARED);
-        assert_int_equal(decisions[RUNG_ALERT].trigger, REASON_USED_RATIO);
+        assert_int_equal(decisions[RUNG_ALERT].trigger, REASON_USED);
         expect("over", step(input(T0 + 47 * SECOND, 75), RUNG_ALERT), VERB_NONE, REASON_BELOW);
         expect_wait("once more", step(input(T0 + 48 * SECOND, 81), RUNG_ALERT), REASON_HOLD, 10 * SECOND);
 }
@@ -148,7 +146,7 @@ static void test_alert_repeats(void **state _unused_) {
         PolicyOptions o = policy_options_default;
 
         fresh();
-        expect("fires", hold(input(T0, 81), 10 * SECOND, RUNG_ALERT), VERB_ACT, REASON_USED_RATIO);
+        expect("fires", hold(input(T0, 81), 10 * SECOND, RUNG_ALERT), VERB_ACT, REASON_USED);
         expect_wait("59 min", step(input(T0 + 59 * MINUTE, 81), RUNG_ALERT), REASON_PERSISTS, MINUTE + 10 * SECOND);
         expect("1 h", step(input(T0 + 60 * MINUTE + 10 * SECOND, 81), RUNG_ALERT), VERB_ACT, REASON_PERSISTS);
         expect("not twice", step(input(T0 + 61 * MINUTE, 81), RUNG_ALERT), VERB_SKIP, REASON_PERSISTS);
@@ -162,7 +160,7 @@ static void test_alert_by_forecast(void **state _unused_) {
 
         fresh();
         blind.trend_known = false;
-        expect("fires", hold(growing(T0, 50, 20 * MINUTE), 10 * SECOND, RUNG_ALERT), VERB_ACT, REASON_TIME_TO_LIMIT);
+        expect("fires", hold(growing(T0, 50, 20 * MINUTE), 10 * SECOND, RUNG_ALERT), VERB_ACT, REASON_ETA);
         expect("blind: stays", hold(blind, 5 * MINUTE, RUNG_ALERT), VERB_SKIP, REASON_PERSISTS);
         expect("in the band", hold(growing(T0 + 6 * MINUTE, 50, 31 * MINUTE), MINUTE, RUNG_ALERT), VERB_SKIP,
                REASON_PERSISTS);
@@ -186,7 +184,7 @@ static void test_startup_grace(void **state _unused_) {
 
         fresh();
         in.target_age_usec = 30 * SECOND;
-        expect("alert by use", hold(in, 10 * SECOND, RUNG_ALERT), VERB_ACT, REASON_USED_RATIO);
+        expect("alert by use", hold(in, 10 * SECOND, RUNG_ALERT), VERB_ACT, REASON_USED);
         expect_wait("reclaim", &decisions[RUNG_RECLAIM], REASON_STARTUP_GRACE, 90 * SECOND);
         expect_wait("rotate, though the deadline is near", &decisions[RUNG_ROTATE], REASON_STARTUP_GRACE, 90 * SECOND);
         fresh();
@@ -224,7 +222,7 @@ static void test_dry_run_has_the_same_rhythm(void **state _unused_) {
                REASON_COOLDOWN);
         o.dry_run = false;
         policy_set_options(&policy, &o);
-        expect("in earnest", step(input(T0 + USEC_PER_HOUR, 93), RUNG_RECLAIM), VERB_ACT, REASON_USED_RATIO);
+        expect("in earnest", step(input(T0 + USEC_PER_HOUR, 93), RUNG_RECLAIM), VERB_ACT, REASON_USED);
 }
 
 static void test_target_changes(void **state _unused_) {
@@ -239,12 +237,12 @@ static void test_target_changes(void **state _unused_) {
         expect("fruitless", step(input(T0 + 11 * SECOND, 86), RUNG_RECLAIM), VERB_SKIP, REASON_FRUITLESS);
         assert_true(policy_target_changed(&policy, T0 + 12 * SECOND, false, &d));
         expect("alert", &d, VERB_RESOLVE, REASON_TARGET_GONE);
-        assert_int_equal(d.trigger, REASON_USED_RATIO);
+        assert_int_equal(d.trigger, REASON_USED);
         assert_int_equal(d.time_usec, T0 + 12 * SECOND);
         assert_true(d.eta_usec == USEC_INFINITY);
         assert_false(policy_target_changed(&policy, T0 + 13 * SECOND, true, &d));
         expect_wait("a new one starts anew", step(input(T0 + 14 * SECOND, 86), RUNG_RECLAIM), REASON_HOLD, 10 * SECOND);
-        expect("and anew", hold(input(T0 + 14 * SECOND, 86), 10 * SECOND, RUNG_RECLAIM), VERB_ACT, REASON_USED_RATIO);
+        expect("and anew", hold(input(T0 + 14 * SECOND, 86), 10 * SECOND, RUNG_RECLAIM), VERB_ACT, REASON_USED);
 }
 
 static void test_reload_keeps_history(void **state _unused_) {
@@ -274,7 +272,7 @@ static void test_time_that_runs_backwards(void **state _unused_) {
         expect_wait("alert", &decisions[RUNG_ALERT], REASON_PERSISTS, USEC_PER_HOUR - 10 * SECOND);
         expect_wait("reclaim", &decisions[RUNG_RECLAIM], REASON_COOLDOWN, 10 * MINUTE - 10 * SECOND);
         expect_wait("rotate", &decisions[RUNG_ROTATE], REASON_COOLDOWN, 30 * MINUTE - 10 * SECOND);
-        expect("and no longer", step(input(5 + 10 * MINUTE, 86), RUNG_RECLAIM), VERB_ACT, REASON_USED_RATIO);
+        expect("and no longer", step(input(5 + 10 * MINUTE, 86), RUNG_RECLAIM), VERB_ACT, REASON_USED);
 }
 
 /* Whatever comes in: no arithmetic trap (sanitizers watch), one action at most, a wait where the reason has one. */
@@ -290,13 +288,19 @@ static void test_any_input(void **state _unused_) {
                 for (int i = 0; i < 2000; i++) {
                         PolicyInput in = {0};
                         uint64_t *const fields[] = {&in.now_usec,    &in.target_age_usec, &in.usage_bytes,
-                                                    &in.limit_bytes, &in.trend_span_usec, &in.eta_usec,
+                                                    &in.limit_bytes, &in.rss_bytes,       &in.eta_usec,
                                                     &in.eta_lo_usec, &in.eta_hi_usec};
 
                         for (size_t k = 0; k < ELEMENTSOF(fields); k++)
                                 *fields[k] = random_bits(&r) >> (random_bits(&r) % 65 % 64);
                         in.trend_known = random_bits(&r) % 4;
                         in.growing = random_bits(&r) % 2;
+                        in.proof = random_bits(&r) % 5;
+                        in.verdict = (unsigned)random_bits(&r) >> (random_bits(&r) % 32);
+                        in.burst_bytes_per_s = (double)random_bits(&r);
+                        in.week_minute = (int)(random_bits(&r) % MINUTES_PER_WEEK) - (random_bits(&r) % 8 == 0);
+                        in.predicted = random_bits(&r) % 4 == 0;
+                        in.worth_bytes = random_bits(&r);
                         in.can_reclaim = in.can_rotate = random_bits(&r) % 8;
                         in.action_in_flight = busy;
                         step(in, RUNG_ALERT);
@@ -328,8 +332,9 @@ static void test_names(void **state _unused_) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_thresholds),
-                cmocka_unit_test(test_belief_grows_with_the_growth),
-                cmocka_unit_test(test_belief_ends_with_the_process),
+                cmocka_unit_test(test_each_rung_needs_its_proof),
+                cmocka_unit_test(test_unproven_is_no_news_of_a_rung_that_is_off),
+                cmocka_unit_test(test_growth_needs_no_limit),
                 cmocka_unit_test(test_decision_carries_its_evidence),
                 cmocka_unit_test(test_alert_life),
                 cmocka_unit_test(test_alert_repeats),

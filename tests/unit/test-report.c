@@ -169,7 +169,7 @@ static void write_note(AlertBook *book, const ViewFixture *f, const Decision *d,
 }
 
 static void test_alert_bodies(void **state _unused_) {
-        Decision firing = fixture_decision(RUNG_ALERT, VERB_ACT, REASON_TIME_TO_LIMIT);
+        Decision firing = fixture_decision(RUNG_ALERT, VERB_ACT, REASON_ETA);
         Decision resolved = fixture_decision(RUNG_ALERT, VERB_RESOLVE, REASON_CLEARED);
         AlertBook book = {.instance = 0x0123456789abcdef};
         Outcome outcome = fixture_reclaim();
@@ -207,10 +207,10 @@ static void get_id(const Buf *b, char *id, size_t size) {
 }
 
 static void test_one_id_an_episode(void **state _unused_) {
-        Decision firing = fixture_decision(RUNG_ALERT, VERB_ACT, REASON_USED_RATIO);
+        Decision firing = fixture_decision(RUNG_ALERT, VERB_ACT, REASON_USED);
         Decision resolved = fixture_decision(RUNG_ALERT, VERB_RESOLVE, REASON_CLEARED);
         Decision skip = fixture_decision(RUNG_ALERT, VERB_SKIP, REASON_HOLD);
-        Decision other = fixture_decision(RUNG_RECLAIM, VERB_ACT, REASON_USED_RATIO);
+        Decision other = fixture_decision(RUNG_RECLAIM, VERB_ACT, REASON_USED);
         AlertBook book = {0};
         _cleanup_buf_ Buf b = BUF_NULL;
         char first[64], again[64], over[64], next[64];
@@ -241,7 +241,7 @@ static void test_one_id_an_episode(void **state _unused_) {
 }
 
 static void test_more_episodes_than_rows(void **state _unused_) {
-        Decision firing = fixture_decision(RUNG_ALERT, VERB_ACT, REASON_USED_RATIO);
+        Decision firing = fixture_decision(RUNG_ALERT, VERB_ACT, REASON_USED);
         AlertBook book = {0};
         _cleanup_buf_ Buf b = BUF_NULL;
         ViewFixture f;
@@ -259,7 +259,7 @@ static void test_more_episodes_than_rows(void **state _unused_) {
 
 static void test_summaries(void **state _unused_) {
         char buf[SUMMARY_MAX];
-        Decision d = fixture_decision(RUNG_ALERT, VERB_ACT, REASON_TIME_TO_LIMIT);
+        Decision d = fixture_decision(RUNG_ALERT, VERB_ACT, REASON_ETA);
         ViewFixture f;
 
         fixture_init(&f);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a watch knows, as the figures that the policy judges: the one place where values of trend, diagnose and sample
+ * are copied to the policy, which sees none of them. Nothing here is kept but since when growth has been seen; what is
+ * in flight and what the actions can is the watch's own, and is filled in there.
+ */
+#pragma once
+
+#include "looks.h"
+#include "settings/settings.h"
+
+/* Since when growth has been seen. */
+typedef struct WatchGrowth {
+        bool growing;
+        uint64_t since_usec, span_usec;
+} WatchGrowth;
+
+/* watch_growth() - how long: the window's span, and longer while it slides; an emptied window starts anew. */
+uint64_t watch_growth(WatchGrowth *g, const TrendFit *fit, uint64_t now_usec);
+
+typedef struct WatchFacts {
+        const Settings *settings;
+        const Sample *sample;
+        const TrendFit *fit;
+        const Looks *looks;
+        uint64_t start_usec;   /* of the process, CLOCK_BOOTTIME */
+        uint64_t growing_usec; /* how long growth has been seen */
+} WatchFacts;
+
+/* watch_input() - all of @ret but what is in flight and what actions can. @now_usec: CLOCK_BOOTTIME. */
+void watch_input(const WatchFacts *f, uint64_t now_usec, PolicyInput *ret);
+
+/* week_minute() - minutes since Monday 00:00 of @real_usec on the clock of @zone. Return: -1 when it is not known. */
+int week_minute(uint64_t real_usec, PolicyZone zone);
