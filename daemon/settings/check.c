@@ -40,20 +40,25 @@ typedef struct OrderRule {
 
 static const OrderRule order_rules[] = {
         {"trend.min_span", "trend.window", .why = "the window would never cover it"},
-        {"policy.reclaim.used_ratio", "policy.rotate.used_ratio", .why = RECLAIM_FIRST},
-        {"policy.reclaim.used_bytes", "policy.rotate.used_bytes", .why = RECLAIM_FIRST},
-        {"policy.rotate.time_to_limit", "policy.reclaim.time_to_limit", .why = RECLAIM_FIRST},
-        {"policy.alert.used_ratio", "policy.reclaim.used_ratio", .warn = true, .why = ALERT_FIRST},
-        {"policy.alert.used_ratio", "policy.rotate.used_ratio", .warn = true, .why = ALERT_FIRST},
-        {"policy.alert.used_bytes", "policy.reclaim.used_bytes", .warn = true, .why = ALERT_FIRST},
-        {"policy.alert.used_bytes", "policy.rotate.used_bytes", .warn = true, .why = ALERT_FIRST},
-        {"policy.reclaim.time_to_limit", "policy.alert.time_to_limit", .warn = true, .why = ALERT_FIRST},
-        {"policy.rotate.time_to_limit", "policy.alert.time_to_limit", .warn = true, .why = ALERT_FIRST},
-        {"policy.alert.for", "policy.alert.time_to_limit", .strict = true, .why = HELD_TOO_LONG},
-        {"policy.reclaim.for", "policy.reclaim.time_to_limit", .strict = true, .why = HELD_TOO_LONG},
-        {"policy.rotate.for", "policy.rotate.time_to_limit", .strict = true, .why = HELD_TOO_LONG},
-        {"policy.rotate.wait", "policy.rotate.time_to_limit", .warn = true,
+        {"policy.reclaim.used", "policy.rotate.used", .why = RECLAIM_FIRST},
+        {"policy.reclaim.bytes", "policy.rotate.bytes", .why = RECLAIM_FIRST},
+        {"policy.rotate.eta", "policy.reclaim.eta", .why = RECLAIM_FIRST},
+        {"policy.alert.used", "policy.reclaim.used", .warn = true, .why = ALERT_FIRST},
+        {"policy.alert.used", "policy.rotate.used", .warn = true, .why = ALERT_FIRST},
+        {"policy.alert.bytes", "policy.reclaim.bytes", .warn = true, .why = ALERT_FIRST},
+        {"policy.alert.bytes", "policy.rotate.bytes", .warn = true, .why = ALERT_FIRST},
+        {"policy.reclaim.eta", "policy.alert.eta", .warn = true, .why = ALERT_FIRST},
+        {"policy.rotate.eta", "policy.alert.eta", .warn = true, .why = ALERT_FIRST},
+        {"policy.reclaim.growth", "policy.rotate.growth", .why = RECLAIM_FIRST},
+        {"policy.alert.growth", "policy.reclaim.growth", .warn = true, .why = ALERT_FIRST},
+        {"policy.alert.growth", "policy.rotate.growth", .warn = true, .why = ALERT_FIRST},
+        {"policy.alert.for", "policy.alert.eta", .strict = true, .why = HELD_TOO_LONG},
+        {"policy.reclaim.for", "policy.reclaim.eta", .strict = true, .why = HELD_TOO_LONG},
+        {"policy.rotate.for", "policy.rotate.eta", .strict = true, .why = HELD_TOO_LONG},
+        {"policy.rotate.wait", "policy.rotate.eta", .warn = true,
          .why = "the limit could be reached while the target is ending"},
+        {"policy.rotate.wait", "policy.rotate.needs.drain", .warn = true,
+         .why = "the deadline would not leave it this time"},
         {"report.pushgateway.timeout", "report.pushgateway.interval", .warn = true,
          .why = "a slow push would skip the next one"},
 };
@@ -134,6 +139,10 @@ static bool has_method(const Settings *s) {
         return s->action.rotate_method != ROTATE_NONE;
 }
 
+static bool is_by_needs(const Settings *s) {
+        return s->policy.rung[RUNG_ROTATE].eta_usec == POLICY_ETA_NEEDS;
+}
+
 static bool is_signal(const Settings *s) {
         return s->action.rotate_method == ROTATE_SIGNAL;
 }
@@ -158,12 +167,19 @@ static const struct {
         {"policy.rotate.hook", "policy.rotate.method", is_hook, "policy.rotate.method is not hook"},
         {"policy.rotate.hook_timeout", "policy.rotate.method", is_hook, "policy.rotate.method is not hook"},
         {"policy.rotate.unit", "policy.rotate.method", is_unit, "policy.rotate.method is not unit"},
-        {"policy.rotate.used_ratio", "policy.rotate.method", has_method,
+        {"policy.rotate.used", "policy.rotate.method", has_method,
          "policy.rotate.method is none, so nothing is rotated"},
-        {"policy.rotate.used_bytes", "policy.rotate.method", has_method,
+        {"policy.rotate.bytes", "policy.rotate.method", has_method,
          "policy.rotate.method is none, so nothing is rotated"},
-        {"policy.rotate.time_to_limit", "policy.rotate.method", has_method,
+        {"policy.rotate.eta", "policy.rotate.method", has_method,
          "policy.rotate.method is none, so nothing is rotated"},
+        {"policy.rotate.growth", "policy.rotate.method", has_method,
+         "policy.rotate.method is none, so nothing is rotated"},
+        {"policy.rotate.verdict", "policy.rotate.method", has_method,
+         "policy.rotate.method is none, so nothing is rotated"},
+        {"policy.rotate.needs.", "policy.rotate.method", has_method,
+         "policy.rotate.method is none, so nothing is rotated"},
+        {"policy.rotate.needs.", "policy.rotate.eta", is_by_needs, "policy.rotate.eta is not auto"},
 };
 
 /* A dumped configuration spells every default out; saying the default of something idle is no mistake. */
@@ -261,13 +277,16 @@ static void check_targets(const Checker *c) {
 
 /* ---- the ladder ---- */
 
-static const char *const rung_keys[_RUNG_MAX][4] = {
-        [RUNG_ALERT] = {"policy.alert.enabled", "policy.alert.used_ratio", "policy.alert.used_bytes",
-                        "policy.alert.time_to_limit"},
-        [RUNG_RECLAIM] = {"policy.reclaim.enabled", "policy.reclaim.used_ratio", "policy.reclaim.used_bytes",
-                          "policy.reclaim.time_to_limit"},
-        [RUNG_ROTATE] = {"policy.rotate.enabled", "policy.rotate.used_ratio", "policy.rotate.used_bytes",
-                         "policy.rotate.time_to_limit"},
+#define RUNG_KEYS(r)                                                                                                   \
+        {                                                                                                              \
+                "policy." r ".enabled", "policy." r ".used", "policy." r ".bytes", "policy." r ".eta",                 \
+                        "policy." r ".growth", "policy." r ".verdict"                                                  \
+        }
+
+static const char *const rung_keys[_RUNG_MAX][6] = {
+        [RUNG_ALERT] = RUNG_KEYS("alert"),
+        [RUNG_RECLAIM] = RUNG_KEYS("reclaim"),
+        [RUNG_ROTATE] = RUNG_KEYS("rotate"),
 };
 
 /* A rung that nothing triggers looks like protection and is none. */
@@ -275,7 +294,8 @@ static void check_triggers(const Checker *c, Rung r) {
         const RungOptions *o = &c->s->policy.rung[r];
         const Origin *last = NULL;
 
-        if (!o->enabled || o->used_ratio > 0 || o->used_bytes > 0 || o->time_to_limit_usec > 0)
+        if (!o->enabled || o->used_ratio > 0 || o->used_bytes > 0 || o->eta_usec > 0 || o->growth_bytes_per_hour > 0 ||
+            o->verdicts)
                 return;
         for (size_t i = 1; i < ELEMENTSOF(rung_keys[r]); i++) {
                 const Origin *given = origin(c, rung_keys[r][i]);
@@ -286,8 +306,57 @@ static void check_triggers(const Checker *c, Rung r) {
                         last = given;
         }
         problem_error(c->problems, last ? last->mark : c->origins->root,
-                      "policy.%s: no threshold is left: set used_ratio, used_bytes or time_to_limit, or enabled: false",
+                      "policy.%s: no trigger is left: set used, bytes, eta, growth or verdict, or enabled: false",
                       rung_name(r));
+}
+
+/* What a rotation needs, where that is its trigger: reclaim and alert come before, and the target may take its time. */
+static void check_needs(const Checker *c) {
+        static const char *const keys[] = {"policy.rotate.needs.drain", "policy.rotate.needs.startup",
+                                           "policy.rotate.needs.retries", "policy.rotate.needs.margin"};
+        static const Rung before[] = {RUNG_RECLAIM, RUNG_ALERT};
+        const RungOptions *rung = c->s->policy.rung;
+        const Origin *last = NULL;
+        uint64_t total = 0;
+
+        if (!rung[RUNG_ROTATE].enabled || !is_by_needs(c->s) || is_broken(c, "policy.rotate.eta"))
+                return;
+        for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
+                if (is_broken(c, keys[i]))
+                        return;
+                if (is_given(c, keys[i]) && (!last || is_later(origin(c, keys[i]), last)))
+                        last = origin(c, keys[i]);
+                total += (uint64_t)number_of(c, keys[i]);
+        }
+        if (total == 0)
+                problem_error(c->problems, last ? last->mark : c->origins->root,
+                              "policy.rotate.needs: is 0 in sum, so eta: auto would never come; say eta: none");
+        for (size_t i = 0; i < ELEMENTSOF(before); i++) {
+                const char *key = rung_keys[before[i]][3];
+                const Origin *other = origin(c, key), *at = !last || is_later(other, last) ? other : last;
+                _cleanup_buf_ Buf needs = BUF_NULL, eta = BUF_NULL;
+                uint64_t theirs = rung[before[i]].eta_usec;
+
+                if (!rung[before[i]].enabled || theirs == 0 || theirs >= total || other->broken)
+                        continue;
+                value_duration.write(NULL, &total, &needs);
+                add_value(c, key, &eta);
+                problem_warning(c->problems, at->mark, "policy.rotate.needs: %s in sum should be at most %s (%s%s): %s",
+                                buf_str(&needs), key, buf_str(&eta), is_given(c, key) ? "" : " by default",
+                                before[i] == RUNG_RECLAIM ? RECLAIM_FIRST : ALERT_FIRST);
+        }
+}
+
+/* Windows that leave no minute of the week. */
+static void check_windows(const Checker *c) {
+        const Origin *forbid = origin(c, "policy.maintenance.forbid");
+
+        if (forbid->broken || is_broken(c, "policy.maintenance.allow"))
+                return;
+        if (policy_windows_wait(&c->s->policy.allow, &c->s->policy.forbid, 0) == MINUTES_PER_WEEK)
+                problem_error(c->problems, forbid->mark,
+                              "policy.maintenance: leaves no minute of the week; to switch a rung off, say enabled: "
+                              "false");
 }
 
 /* Against limits that are written down; a cgroup's is not known here. */
@@ -413,6 +482,8 @@ int settings_check(const Settings *s, const SettingsOrigins *o, Problems *proble
                 check_triggers(&c, rung);
                 check_used_bytes(&c, rung);
         }
+        check_needs(&c);
+        check_windows(&c);
         check_rotate(&c);
         check_bearer(&c, s->report.pushgateway_url, s->report.pushgateway_bearer_file, "report.pushgateway.url",
                      "report.pushgateway.bearer_file");

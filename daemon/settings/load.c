@@ -84,11 +84,12 @@ static bool take_text(Loader *l, Mark m, const SchemaRow *row, const char *what,
         return r == 0;
 }
 
-/* "${...}" in an item: a label would carry it as it is; an argument may be meant for a shell, sh -c. */
+/* "${...}" in an item: a label would carry it as it is, words have none; an argument may be meant for a shell, sh -c.
+ */
 static int judge_variable(Loader *l, const SchemaRow *row, const Node *value, Buf *why) {
         char *const *argv = schema_field(row, l->s, l->target);
 
-        if (row->type->node == NODE_MAP) {
+        if (row->type != &value_argv) {
                 buf_adds(why, "holds ${...}, which is not expanded");
                 return -EINVAL;
         }
@@ -408,12 +409,18 @@ static void name_target(TargetSpec *spec) {
 /* What follows from other settings when it is not given. */
 static void settle(Loader *l) {
         const Origin *rotate = origins_find(l->origins, "policy.rotate.enabled", 0);
+        const Origin *drain = origins_find(l->origins, "policy.rotate.needs.drain", 0);
+        uint64_t allowed = l->s->action.rotate_method == ROTATE_HOOK ? l->s->action.hook_timeout_usec
+                                                                     : l->s->action.rotate_wait_usec;
 
         for (unsigned i = 0; i < l->s->n_targets; i++)
                 if (!l->s->targets[i].name[0])
                         name_target(&l->s->targets[i]);
         if (l->s->action.rotate_method == ROTATE_NONE && rotate->origin == ORIGIN_DEFAULT)
                 l->s->policy.rung[RUNG_ROTATE].enabled = false;
+        if (l->s->action.rotate_method != ROTATE_NONE && drain->origin == ORIGIN_DEFAULT)
+                l->s->policy.rotate_needs_usec[NEED_DRAIN] =
+                        max_of(l->s->policy.rotate_needs_usec[NEED_DRAIN], allowed);
 }
 
 static void load_tree(Loader *l) {

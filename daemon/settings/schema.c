@@ -4,12 +4,23 @@
 #include <signal.h>
 #include <string.h>
 
+#include "diagnose/diagnose.h"
 #include "settings/value.h"
 
 #define IN(field) offsetof(Settings, field), sizeof(((Settings *)NULL)->field)
 #define IN_TARGET(field) offsetof(TargetSpec, field), sizeof(((TargetSpec *)NULL)->field)
 #define RUNG(r, field) IN(policy.rung[RUNG_##r].field)
 
+static const EnumName verdict_names[] = {{"live_growth", VERDICT_LIVE_GROWTH},
+                                         {"trimmable", VERDICT_TRIMMABLE},
+                                         {"pinned_fragmentation", VERDICT_PINNED},
+                                         {"files", VERDICT_FILES},
+                                         {"shared_memory", VERDICT_SHARED},
+                                         {"stacks", VERDICT_STACKS},
+                                         {"warm_up", VERDICT_WARM_UP},
+                                         {"copy_on_write", VERDICT_COPY_ON_WRITE},
+                                         {0}};
+static const EnumName zone_names[] = {{"UTC", ZONE_UTC}, {"local", ZONE_LOCAL}, {0}};
 static const EnumName pick_names[] = {
         {"oldest", TARGET_PICK_OLDEST}, {"newest", TARGET_PICK_NEWEST}, {"largest", TARGET_PICK_LARGEST}, {0}};
 static const EnumName method_names[] = {
@@ -29,9 +40,12 @@ const SchemaSection schema_sections[] = {
         {"sample", "How often to look"},
         {"trend", "The line through the samples that forecasts the limit"},
         {"policy", "When to do what: a ladder of alert, reclaim, rotate"},
-        {"policy.alert", "First rung: say so. Any of the three thresholds is enough"},
+        {"policy.maintenance", "When reclaim and rotate may be done that are not urgent; what is urgent never waits"},
+        {"policy.alert", "First rung: say so. Any of the triggers is enough"},
         {"policy.reclaim", "Second rung: give free heap back to the kernel by a call inside the live process"},
         {"policy.rotate", "Last rung: replace the process before the kernel kills it. Off until method says how"},
+        {"policy.rotate.needs",
+         "What a rotation takes, for eta: auto; each the longer of this and of nine in ten before"},
         {"report", "Where figures and alerts go"},
         {"report.pushgateway", "Push metrics to a Prometheus Pushgateway"},
         {"report.webhook", "Post alerts as JSON"},
@@ -40,16 +54,38 @@ const SchemaSection schema_sections[] = {
 const unsigned schema_n_sections = ELEMENTSOF(schema_sections);
 
 /* What the three rungs share; thresholds differ by default only. */
-#define RUNG_ROWS(R, r, ratio, eta)                                                                                    \
+#define RUNG_ROWS(R, r, ratio, eta_type, eta, eta_help)                                                                \
         {"policy." r ".enabled", &value_bool, RUNG(R, enabled), "true", .help = "Whether this rung does anything"},    \
-                {"policy." r ".used_ratio", &value_ratio, RUNG(R, used_ratio), ratio, "1%", "100%", "none",            \
-                 .help = "Act when this share of the limit is used"},                                                  \
-                {"policy." r ".used_bytes", &value_bytes, RUNG(R, used_bytes), "none", "1MiB", "1PiB", "none",         \
-                 .help = "Act when so much is used; works without a known limit"},                                     \
+                {"policy." r ".used",                                                                                  \
+                 &value_ratio,                                                                                         \
+                 RUNG(R, used_ratio),                                                                                  \
+                 ratio,                                                                                                \
+                 "1%",                                                                                                 \
+                 "100%",                                                                                               \
+                 "none",                                                                                               \
+                 .help = "Trigger: this share of the limit is used"},                                                  \
+                {"policy." r ".bytes",                                                                                 \
+                 &value_bytes,                                                                                         \
+                 RUNG(R, used_bytes),                                                                                  \
+                 "none",                                                                                               \
+                 "1MiB",                                                                                               \
+                 "1PiB",                                                                                               \
+                 "none",                                                                                               \
+                 .help = "Trigger: so much is used; works without a known limit"},                                     \
+                {"policy." r ".eta", eta_type, RUNG(R, eta_usec), eta, "1s", "30d", "none", .help = eta_help},         \
+                {"policy." r ".growth",                                                                                \
+                 &value_growth,                                                                                        \
+                 RUNG(R, growth_bytes_per_hour),                                                                       \
+                 "none",                                                                                               \
+                 "1MiB/h",                                                                                             \
+                 "1TiB/h",                                                                                             \
+                 "none",                                                                                               \
+                 .help = "Trigger: it surely grows as fast; works without a known limit"},                             \
         {                                                                                                              \
-                "policy." r ".time_to_limit", &value_duration, RUNG(R, time_to_limit_usec), eta, "1s", "30d", "none",  \
-                        .help = "Act when the forecast's earliest time of reaching the limit is nearer than this"      \
+                "policy." r ".verdict", &value_set, RUNG(R, verdicts),                                                 \
+                        .names = verdict_names, .help = "Trigger: the diagnosis is one of these"                       \
         }
+#define ETA_HELP "Trigger: the forecast's earliest time of reaching the limit is nearer than this"
 
 const SchemaRow schema_rows[] = {
         /* clang-format off */
@@ -103,13 +139,21 @@ const SchemaRow schema_rows[] = {
         {"policy.hysteresis", &value_ratio, IN(policy.hysteresis_ratio), "5%", "0", "50%",
          .help = "How far back below its threshold an alert must fall to end"},
 
-        RUNG_ROWS(ALERT, "alert", "80%", "30m"),
+        {"policy.last_moment", &value_duration, IN(policy.last_moment_usec), "2s", "100ms", "1m", "none",
+         .help = "Of alert and rotate: at the rate of the last samples the limit is nearer, so nothing is waited for"},
+        {"policy.maintenance.allow", &value_windows, IN(policy.allow),
+         .help = "Only then, if any is given"},
+        {"policy.maintenance.forbid", &value_windows, IN(policy.forbid), .help = "Not then"},
+        {"policy.maintenance.timezone", &value_enum, IN(policy.windows_zone), "UTC", .names = zone_names,
+         .help = "What clock the windows are of; local: the machine's, or the container's"},
+
+        RUNG_ROWS(ALERT, "alert", "80%", &value_duration, "30m", ETA_HELP),
         {"policy.alert.for", &value_duration, RUNG(ALERT, hold_usec), "10s", "0", "1d",
          .help = "A threshold must be crossed for so long without a break"},
         {"policy.alert.repeat", &value_duration, RUNG(ALERT, cooldown_usec), "1h", "1m", "30d",
          .help = "Tell again while it lasts"},
 
-        RUNG_ROWS(RECLAIM, "reclaim", "85%", "15m"),
+        RUNG_ROWS(RECLAIM, "reclaim", "85%", &value_duration, "15m", ETA_HELP),
         {"policy.reclaim.for", &value_duration, RUNG(RECLAIM, hold_usec), "10s", "0", "1d",
          .help = "A threshold must be crossed for so long without a break"},
         {"policy.reclaim.cooldown", &value_duration, RUNG(RECLAIM, cooldown_usec), "10m", "10s", "30d",
@@ -120,6 +164,8 @@ const SchemaRow schema_rows[] = {
          .help = "So is one that releases a smaller share of the resident set"},
         {"policy.reclaim.strikes", &value_uint, IN(policy.reclaim_strikes), "2", "1", "1000", "none",
          .help = "After so many fruitless ones in a row reclaim rests for six cool-downs; none: never"},
+        {"policy.reclaim.lasts", &value_duration, IN(policy.reclaim_lasts_usec), "auto", "1s", "7d", "auto",
+         .help = "What it gave, back sooner, doubles the next cooldown, up to eight times; auto: half a cooldown"},
         {"policy.reclaim.settle", &value_duration, IN(policy.reclaim_settle_usec), "10s", "0", "1h",
          .help = "After a reclaim, measure again before rotating"},
         {"policy.reclaim.survey", &value_duration, IN(action.reclaim_survey_usec), "1s", "0", "10s",
@@ -137,7 +183,15 @@ const SchemaRow schema_rows[] = {
         {"policy.reclaim.jvm_attach", &value_bool, IN(action.reclaim_attach), "true",
          .help = "Ask a JVM to trim its own heap, through its attach socket; false: call into it as into any process"},
 
-        RUNG_ROWS(ROTATE, "rotate", "92%", "5m"),
+        RUNG_ROWS(ROTATE, "rotate", "92%", &value_eta, "auto", ETA_HELP "; auto: than what a rotation needs"),
+        {"policy.rotate.needs.drain", &value_duration, IN(policy.rotate_needs_usec[NEED_DRAIN]), "30s", "0", "30d",
+         .help = "From its start until the process has ended; when not given, no less than wait or hook_timeout"},
+        {"policy.rotate.needs.startup", &value_duration, IN(policy.rotate_needs_usec[NEED_STARTUP]), "2m", "0", "30d",
+         .help = "From there until another one works"},
+        {"policy.rotate.needs.retries", &value_duration, IN(policy.rotate_needs_usec[NEED_RETRIES]), "1m30s", "0",
+         "30d", .help = "Attempts that fail before one succeeds"},
+        {"policy.rotate.needs.margin", &value_duration, IN(policy.rotate_margin_usec), "1m", "0", "30d",
+         .help = "On top of that: it is also the time in which reclaim may go first"},
         {"policy.rotate.for", &value_duration, RUNG(ROTATE, hold_usec), "5s", "0", "1d",
          .help = "A threshold must be crossed for so long without a break; not waited for when the limit is near"},
         {"policy.rotate.cooldown", &value_duration, RUNG(ROTATE, cooldown_usec), "30m", "10s", "30d",

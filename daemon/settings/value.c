@@ -366,6 +366,10 @@ double value_number(const SchemaRow *row, const void *src) {
                 return *(const double *)src;
         if (row->type == &value_uint)
                 return *(const unsigned *)src;
+        if (row->type == &value_eta && *(const uint64_t *)src == POLICY_ETA_NEEDS)
+                return 0;
+        if (row->type == &value_eta || row->type == &value_growth)
+                return (double)*(const uint64_t *)src;
         if (row->type == &value_bytes || row->type == &value_duration)
                 return (double)*(const uint64_t *)src;
         return __builtin_nan("");

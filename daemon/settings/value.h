@@ -38,10 +38,13 @@ extern const ValueType value_text, value_path, value_exe, value_regex, value_uni
         value_listen, value_true;
 /* settings/list.c */
 extern const ValueType value_argv, value_labels;
+/* settings/ladder.c: value_set is a set of row->names, 1 << value */
+extern const ValueType value_growth, value_eta, value_set, value_windows;
 
 /* value_allowed() - what a row allows, zero word included. */
 void value_allowed(const SchemaRow *row, Buf *b);
-/* value_number() - a row's value to compare. Return: NaN for types that are not numbers. */
+/* value_number() - a row's value to compare. Return: NaN for types that are not numbers; 0 for value_eta's auto, as if
+ * it was not set. */
 double value_number(const SchemaRow *row, const void *src);
 /* value_quote() - @text for a message: quoted, and without the password if it is a URL that has one. */
 void value_quote(const SchemaRow *row, const char *text, Buf *b);

@@ -36,9 +36,9 @@ sample: {{interval: 500ms, survey_interval: 5s, survey_interval_min: 3s, survey_
 trend: {{window: 20s, min_span: 5s}}
 policy:               # minutes and hours in earnest; seconds here, so that all of it fits a demo
   startup_grace: 5s
-  alert: {{used_ratio: 70%, time_to_limit: 30s, for: 2s}}
-  reclaim: {{used_ratio: 75%, time_to_limit: 4s, for: 1s, cooldown: 10s, min_yield_bytes: 8MB, strikes: 1, settle: 2s}}
-  rotate: {{used_ratio: 90%, time_to_limit: 2s, for: 1s, cooldown: 20s, max: 3, window: 1h, method: signal, wait: 2s}}
+  alert: {{used: 70%, eta: 30s, for: 2s}}
+  reclaim: {{used: 75%, eta: 4s, for: 1s, cooldown: 10s, min_yield_bytes: 8MB, strikes: 1, settle: 2s}}
+  rotate: {{used: 90%, eta: 2s, for: 1s, cooldown: 20s, max: 3, window: 1h, method: signal, wait: 2s}}
 report:
   pushgateway: {{url: "http://127.0.0.1:{gateway}", job: demo, instance: demo, interval: 2s, timeout: 1s, delete_on_exit: false}}
   webhook: {{url: "http://127.0.0.1:{receiver}/alerts"}}
@@ -182,6 +182,8 @@ class Demo:
         kind, name = e['event'], e.get('target')
         if kind == 'reclaim.done' and e['result'] == 'skipped':
             self.say(f'>> {name}: nothing called: {e["detail"]}', '33')
+        elif kind == 'reclaim.skip' and e['reason'] == 'little_gain':
+            self.say(f'>> {name}: nothing called: a look just before foretold too little', '33')
         elif kind == 'target.verdict':
             if e['verdict'] != 'unknown': # a first look does not tell growth
                 self.say(f'>> {e["message"]}', '36')

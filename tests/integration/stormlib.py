@@ -170,7 +170,7 @@ def kill_together(build, target, row, rnd, go_on):
 DAEMON = ('targets: [{{name: t, match: {{pid: {pid}}}, limit: 1MiB}}]\n'
           'sample: {{interval: 100ms, search_interval: 100ms}}\ntrend: {{window: 10s, min_span: 1s, min_samples: 5}}\n'
           'policy: {{startup_grace: 0, alert: {{enabled: false}}, rotate: {{enabled: false}}, '
-          'reclaim: {{used_ratio: 10%, for: 0, cooldown: 1h}}}}\nsocket: {socket}\nlog: {{format: json, level: debug}}\n')
+          'reclaim: {{used: 10%, for: 0, cooldown: 1h}}}}\nsocket: {socket}\nlog: {{format: json, level: debug}}\n')
 
 
 def kill_daemon(build, target, row, rnd, go_on):

@@ -80,11 +80,11 @@ def test_alert_fires_and_resolves():
     """a leak: forecast, alert to the webhook before the limit, the same id when it is resolved"""
     with Receiver() as receiver, Target(MKLEAK, 'leak', 'bytes_per_s=4000000', 'limit_mib=2000') as t:
         config = (one_target(t.pid, ', limit: 600MB') + FAST +
-                  'policy: {startup_grace: 0, alert: {time_to_limit: 1h, used_ratio: 99%, for: 0}, '
+                  'policy: {startup_grace: 0, alert: {eta: 1h, used: 99%, for: 0}, '
                   'reclaim: {enabled: false}, rotate: {enabled: false}}\n'
                   f'report: {{listen: "127.0.0.1:@PORT@", webhook: {{url: "{receiver.url}/hook"}}}}\n')
         with daemon(config) as d:
-            d.event('alert.act', reason='time_to_limit')
+            d.event('alert.act', reason='eta')
             r = receiver.next()
             fired = r.json()
             assert r.method == 'POST' and r.path == '/hook' and fired['type'] == 'plateau.alert.firing', vars(r)
@@ -105,9 +105,9 @@ def test_reclaim():
     with Target(MKLEAK, 'fragment-threads', 'size_mib=128') as t:
         config = (one_target(t.pid, ', limit: 160MiB') + FAST +
                   'policy: {startup_grace: 0, alert: {enabled: false}, rotate: {enabled: false}, '
-                  'reclaim: {used_ratio: 60%, for: 0, cooldown: 1h}}\n')
+                  'reclaim: {used: 60%, for: 0, cooldown: 1h}}\n')
         with daemon(config) as d:
-            d.event('reclaim.act', reason='used_ratio')
+            d.event('reclaim.act', reason='used')
             done = d.event('reclaim.done')
             assert done['result'] == 'ok' and done['released_bytes'] > 80 * MIB, done
             assert done['before_bytes'] - done['after_bytes'] > 80 * MIB, done
@@ -125,13 +125,13 @@ def test_pinned_is_not_trimmed():
     with Target(MKLEAK, 'fragment', 'size_mib=64', 'hole_bytes=1000') as t:
         config = (one_target(t.pid, f', limit: {rss_of(t.pid) * 2}B') + FAST +
                   'policy: {startup_grace: 0, alert: {enabled: false}, '
-                  'reclaim: {used_ratio: 30%, time_to_limit: none, for: 0, cooldown: 1h, settle: 1h}, '
-                  'rotate: {used_ratio: 35%, time_to_limit: none, for: 0, method: signal, wait: 20s}}\n')
+                  'reclaim: {used: 30%, eta: none, for: 0, cooldown: 1h, settle: 1h}, '
+                  'rotate: {used: 35%, eta: none, for: 0, method: signal, wait: 20s}}\n')
         with daemon(config) as d:
             done = d.event('reclaim.done')
             assert done['result'] == 'skipped' and done['stop_usec'] == 0 and done['released_bytes'] == 0, done
             assert done['detail'].startswith('a trim would give back ') and done['detail'].endswith('is free: pinned'), done
-            d.event('rotate.act', reason='used_ratio')
+            d.event('rotate.act', reason='used')
             done = d.event('rotate.done')
             assert done['result'] == 'ok', done
             assert t.process.wait(DEADLINE_S) == -signal.SIGTERM
@@ -187,8 +187,8 @@ def test_verdict_in_alert():
     with Receiver() as receiver, Target(MKLEAK, 'leak', 'bytes_per_s=8000000', 'limit_mib=2000') as t:
         config = (one_target(t.pid, ', limit: 1GB') + FAST.replace('100ms}', '100ms, survey_interval: 1d, '
                   'survey_interval_min: 300ms, survey_budget: 10%}', 1) +
-                  f'policy: {{startup_grace: 0, alert: {{used_bytes: {rss_of(t.pid) + 48 * MIB}B, used_ratio: none, '
-                  'time_to_limit: none, for: 0}, reclaim: {enabled: false}, rotate: {enabled: false}}\n'
+                  f'policy: {{startup_grace: 0, alert: {{bytes: {rss_of(t.pid) + 48 * MIB}B, used: none, '
+                  'eta: none, for: 0}, reclaim: {enabled: false}, rotate: {enabled: false}}\n'
                   f'report: {{listen: "127.0.0.1:@PORT@", webhook: {{url: "{receiver.url}/hook"}}}}\n')
         with daemon(config) as d:
             d.event('target.verdict', verdict='live_growth')
@@ -207,7 +207,7 @@ def test_rotate_by_signal():
         pidfile = os.path.join(tmp, 'pid')
         config = (f'targets: [{{name: t, match: {{pidfile: {pidfile}}}, limit: 40MiB}}]\n' + FAST +
                   'policy: {startup_grace: 0, alert: {enabled: false}, reclaim: {enabled: false}, '
-                  'rotate: {used_ratio: 60%, for: 0, cooldown: 10s, max: 1, window: 1h, method: signal, wait: 20s}}\n')
+                  'rotate: {used: 60%, for: 0, cooldown: 10s, max: 1, window: 1h, method: signal, wait: 20s}}\n')
         with daemon(config) as d:
             for event in ('rotate.act', 'rotate.skip'):
                 with Target(MKLEAK, 'steady', 'size_mib=32') as t:
@@ -215,7 +215,7 @@ def test_rotate_by_signal():
                         f.write(f'{t.pid}\n')
                     os.rename(pidfile + '.new', pidfile)
                     if event == 'rotate.act':
-                        d.event(event, reason='used_ratio')
+                        d.event(event, reason='used')
                         done = d.event('rotate.done')
                         assert done['result'] == 'ok' and done['method'] == 'signal', done
                         assert t.process.wait(DEADLINE_S) == -signal.SIGTERM
@@ -230,22 +230,22 @@ def test_rotate_by_hook():
     with tempfile.TemporaryDirectory() as tmp, Target(MKLEAK, 'steady', 'size_mib=32') as t:
         out = os.path.join(tmp, 'out')
         config = (one_target(t.pid, ', limit: 40MiB') + FAST +
-                  'policy: {startup_grace: 0, alert: {enabled: false}, reclaim: {enabled: false}, rotate: {used_ratio: 60%, '
+                  'policy: {startup_grace: 0, alert: {enabled: false}, reclaim: {enabled: false}, rotate: {used: 60%, '
                   f'for: 0, cooldown: 1h, method: hook, hook: [/usr/bin/tee, {out}]}}}}\n')
         with daemon(config) as d:
             done = d.event('rotate.done')
             assert done['result'] == 'ok' and done['method'] == 'hook', done
         with open(out, encoding='utf-8') as f:
             decision = json.load(f)
-        assert 'used_ratio' in json.dumps(decision) and str(t.pid) in json.dumps(decision), decision
+        assert '"used"' in json.dumps(decision) and str(t.pid) in json.dumps(decision), decision
 
 
 def test_dry_run():
     """dry run: decided, logged, counted, not done"""
     with Target(MKLEAK, 'steady', 'size_mib=32') as t:
         config = (one_target(t.pid, ', limit: 40MiB') + FAST +
-                  'policy: {dry_run: true, startup_grace: 0, alert: {enabled: false}, reclaim: {used_ratio: 50%, for: 0}, '
-                  'rotate: {used_ratio: 60%, for: 0, method: signal}}\n')
+                  'policy: {dry_run: true, startup_grace: 0, alert: {enabled: false}, reclaim: {used: 50%, for: 0}, '
+                  'rotate: {used: 60%, for: 0, method: signal}}\n')
         with daemon(config) as d:
             d.event('rotate.skip', reason='dry_run')
             d.wait_status('three more ticks', lambda s, first=[]: first.append(0) or len(first) > 3)
@@ -301,7 +301,7 @@ def test_sinks_down():
     port = free_port()
     with Target(MKLEAK, 'steady', 'size_mib=32') as t:
         config = (one_target(t.pid, ', limit: 40MiB') + FAST +
-                  'policy: {startup_grace: 0, alert: {used_ratio: 50%, for: 0}, reclaim: {enabled: false}, rotate: {enabled: false}}\n'
+                  'policy: {startup_grace: 0, alert: {used: 50%, for: 0}, reclaim: {enabled: false}, rotate: {enabled: false}}\n'
                   f'report: {{pushgateway: {{url: "http://127.0.0.1:{port}", interval: 1s}}, '
                   f'webhook: {{url: "http://127.0.0.1:{port}/"}}}}\n')
         with daemon(config) as d:
@@ -317,8 +317,8 @@ def test_stop_in_mid_action():
     """SIGTERM while a hook hangs and a receiver never answers: a clean stop all the same"""
     with Receiver([Receiver.HANG] * 9) as receiver, Target(MKLEAK, 'steady', 'size_mib=32') as t:
         config = (one_target(t.pid, ', limit: 40MiB') + FAST +
-                  'policy: {startup_grace: 0, alert: {used_ratio: 50%, for: 0}, reclaim: {enabled: false}, '
-                  'rotate: {used_ratio: 60%, for: 0, method: hook, hook: [/bin/sleep, "1000"], hook_timeout: 15m}}\n'
+                  'policy: {startup_grace: 0, alert: {used: 50%, for: 0}, reclaim: {enabled: false}, '
+                  'rotate: {used: 60%, for: 0, method: hook, hook: [/bin/sleep, "1000"], hook_timeout: 15m}}\n'
                   f'report: {{webhook: {{url: "{receiver.url}/"}}}}\n')
         with daemon(config) as d:
             d.event('rotate.act')

@@ -474,7 +474,7 @@ def test_daemon():
         config = (f'targets: [{{name: java, match: {{pid: {jvm.pid}}}, limit: 200MiB}}]\n'
                   'sample: {interval: 200ms}\n'
                   'policy: {startup_grace: 0, alert: {enabled: false}, rotate: {enabled: false}, '
-                  'reclaim: {used_ratio: 40%, for: 0, cooldown: 1h, find_timeout: 20s}}\n')
+                  'reclaim: {used: 40%, for: 0, cooldown: 1h, find_timeout: 20s}}\n')
         with Daemon(PLATEAUD, PROBE, config) as d:
             done = d.event('reclaim.done')
             assert done['method'] == COMMAND and done['result'] == 'ok', done
@@ -496,7 +496,7 @@ def test_daemon_falls_back():
             config = (f'targets: [{{name: java, match: {{pid: {jvm.pid}}}, limit: 200MiB}}]\n'
                       'sample: {interval: 200ms}\n'
                       'policy: {startup_grace: 0, alert: {enabled: false}, rotate: {enabled: false}, '
-                      f'reclaim: {{used_ratio: 40%, for: 0, cooldown: 1h, find_timeout: 20s, jvm_attach: {setting}}}}}\n')
+                      f'reclaim: {{used: 40%, for: 0, cooldown: 1h, find_timeout: 20s, jvm_attach: {setting}}}}}\n')
             with Daemon(PLATEAUD, PROBE, config) as d:
                 done = d.event('reclaim.done')
                 assert done['method'] == 'malloc_trim' and done['result'] == 'ok', done

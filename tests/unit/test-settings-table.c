@@ -48,10 +48,18 @@ static void test_rows_are_sound(void **state _unused_) {
         static const struct {
                 const ValueType *type;
                 size_t size;
-        } sizes[] = {{&value_bool, sizeof(bool)},           {&value_uint, sizeof(unsigned)},
-                     {&value_bytes, sizeof(uint64_t)},      {&value_duration, sizeof(uint64_t)},
-                     {&value_ratio, sizeof(double)},        {&value_enum, sizeof(int)},
-                     {&value_signal, sizeof(int)},          {&value_argv, sizeof(((ActionOptions *)NULL)->hook_argv)},
+        } sizes[] = {{&value_bool, sizeof(bool)},
+                     {&value_uint, sizeof(unsigned)},
+                     {&value_bytes, sizeof(uint64_t)},
+                     {&value_duration, sizeof(uint64_t)},
+                     {&value_ratio, sizeof(double)},
+                     {&value_enum, sizeof(int)},
+                     {&value_signal, sizeof(int)},
+                     {&value_growth, sizeof(uint64_t)},
+                     {&value_eta, sizeof(uint64_t)},
+                     {&value_set, sizeof(unsigned)},
+                     {&value_windows, sizeof(PolicyWindows)},
+                     {&value_argv, sizeof(((ActionOptions *)NULL)->hook_argv)},
                      {&value_labels, sizeof(ReportOptions)}};
         bool targets_are_over = false;
 
@@ -136,8 +144,9 @@ static void test_nearest(void **state _unused_) {
                 {"", "Policy", "policy"},
                 {"", "xyz", NULL},
                 {"", "rep", "report"},
-                {"policy.alert", "used_ration", "used_ratio"},
-                {"policy.alert", "usedbytes", "used_bytes"},
+                {"policy.alert", "usde", "used"},
+                {"policy.alert", "byets", "bytes"},
+                {"policy.rotate", "need", "needs"},
                 {"policy.alert", "fro", "for"},
                 {"policy.alert", "o", NULL},
                 {"policy.alert", "", NULL},

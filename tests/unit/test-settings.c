@@ -139,10 +139,14 @@ static void test_defaults_are_the_modules_own(void **state _unused_) {
                 assert_int_equal(loaded.policy.rung[r].enabled, policy.rung[r].enabled);
                 assert_true(loaded.policy.rung[r].used_ratio == policy.rung[r].used_ratio);
                 assert_int_equal(loaded.policy.rung[r].used_bytes, policy.rung[r].used_bytes);
-                assert_int_equal(loaded.policy.rung[r].time_to_limit_usec, policy.rung[r].time_to_limit_usec);
+                assert_int_equal(loaded.policy.rung[r].eta_usec, policy.rung[r].eta_usec);
                 assert_int_equal(loaded.policy.rung[r].hold_usec, policy.rung[r].hold_usec);
                 assert_int_equal(loaded.policy.rung[r].cooldown_usec, policy.rung[r].cooldown_usec);
         }
+        assert_int_equal(loaded.policy.last_moment_usec, policy.last_moment_usec);
+        assert_int_equal(loaded.policy.rotate_margin_usec, policy.rotate_margin_usec);
+        for (PolicyNeed n = 0; n < _NEED_MAX; n++)
+                assert_int_equal(loaded.policy.rotate_needs_usec[n], policy.rotate_needs_usec[n]);
         assert_int_equal(loaded.policy.reclaim_min_yield_bytes, policy.reclaim_min_yield_bytes);
         assert_true(loaded.policy.reclaim_min_yield_ratio == policy.reclaim_min_yield_ratio);
         assert_int_equal(loaded.policy.reclaim_strikes, policy.reclaim_strikes);
