@@ -29,6 +29,7 @@ typedef enum ProbeOp {
         PROBE_OP_PYTHON,       /* the objects of a CPython counted; the table is a memfd (probe/python/census.h) */
         PROBE_OP_PLACE,        /* a descriptor of a ProbePlace of a process of our own user, passed likewise */
         PROBE_OP_SURVEY,       /* its memory explained; the table is a memfd (probe/survey/survey.h) */
+        PROBE_OP_GROWTH,       /* its mappings, threads and newer chunks; a memfd (probe/survey/growth.h) */
         _PROBE_OP_MAX,
 } ProbeOp;
 
@@ -95,9 +96,10 @@ typedef struct ProbeRequest {
         uint64_t start_ticks;         /* identity: must equal field 22 of /proc/PID/stat */
         uint32_t find_timeout_msec;   /* of a call: to find a safe thread */
         uint32_t finish_timeout_msec; /* of a call: for the call itself */
-        uint32_t param;               /* TUNE: ProbeParam; PYTHON: PythonMode; PLACE: ProbePlace */
-        uint32_t budget_msec;         /* PYTHON, SURVEY: how long to read; 0 = as the probe thinks right */
-        int64_t value;                /* TUNE: what to set; PYTHON: PYTHON_LISTS_ONLY */
+        uint32_t param;               /* TUNE: ProbeParam; PYTHON: PythonMode; PLACE: ProbePlace;
+                                       * GROWTH: GrowthMode */
+        uint32_t budget_msec;         /* PYTHON, SURVEY, GROWTH: how long to read; 0 = as the probe thinks right */
+        int64_t value;                /* TUNE: what to set; PYTHON: PYTHON_LISTS_ONLY; GROWTH: growth_pack() */
 } ProbeRequest;
 
 /* What an injected call cost and did, whichever it was. */

@@ -24,6 +24,7 @@
 #include "probe/python/census.h"
 #include "probe/python/passive.h"
 #include "probe/python/still.h"
+#include "probe/survey/growth.h"
 #include "probe/survey/survey.h"
 #include "util/clock.h"
 #include "util/rootfs.h"
@@ -398,6 +399,48 @@ static void handle_survey(const ProbeRequest *req, Answer *a) {
         run_table_worker(req, a, work_survey);
 }
 
+/* Which chunks were in use at the first look, for the second one: an unsealed memfd that workers of ours alone see. One,
+ * of the process that was asked about last. */
+static int kept_fd = -1;
+
+static void work_growth(const ProbeRequest *req, Answer *a) {
+        uint64_t budget_usec = (req->budget_msec ? req->budget_msec : SURVEY_BUDGET_MSEC) * USEC_PER_MSEC;
+        _cleanup_fd_ int proc_fd = open_process(req);
+        GrowthAsk ask = {0};
+        int r = proc_fd < 0 ? proc_fd : growth_unpack(req->value, &ask) ? 0 : -EINVAL;
+
+        if (r == 0)
+                r = growth_run(&(GrowthRun){.proc_pid_fd = proc_fd,
+                                            .pid = req->pid,
+                                            .start_ticks = req->start_ticks,
+                                            .mode = (GrowthMode)req->param,
+                                            .ask = &ask,
+                                            .budget_usec = budget_usec,
+                                            .kept_fd = kept_fd},
+                               a->fd);
+        if (r < 0) {
+                set_result(a, r);
+                if (proc_fd >= 0)
+                        explain(proc_fd, a);
+        }
+}
+
+static void handle_growth(const ProbeRequest *req, Answer *a) {
+        if (req->param >= _GROWTH_MODE_MAX) {
+                a->reply.result = PROBE_E_PROTOCOL;
+                return;
+        }
+        if (req->param == GROWTH_REMEMBER) {
+                fd_close(kept_fd);
+                kept_fd = memfd_create("plateau", MFD_CLOEXEC);
+                if (kept_fd < 0) {
+                        set_result(a, -errno);
+                        return;
+                }
+        }
+        run_table_worker(req, a, work_growth);
+}
+
 static void (*const handlers[_PROBE_OP_MAX])(const ProbeRequest *, Answer *) = {
         [PROBE_OP_HELLO] = handle_hello,
         [PROBE_OP_SMAPS_ROLLUP] = handle_smaps,
@@ -407,6 +450,7 @@ static void (*const handlers[_PROBE_OP_MAX])(const ProbeRequest *, Answer *) = {
         [PROBE_OP_PLACE] = handle_place,
         [PROBE_OP_PYTHON] = handle_python,
         [PROBE_OP_SURVEY] = handle_survey,
+        [PROBE_OP_GROWTH] = handle_growth,
 };
 
 static bool is_valid(const ProbeRequest *req, ssize_t n) {

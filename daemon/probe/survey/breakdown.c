@@ -26,6 +26,8 @@ typedef struct Feed {
         const Ranges *known;
         Pages *pages;
         PartKind anonymous;
+        BreakdownMapFn each; /* NULL: they are summed up in @b */
+        void *userdata;
         Vma vma;
 } Feed;
 
@@ -159,6 +161,8 @@ static int close_vma(Feed *f) {
         if (!v->open)
                 return 0;
         v->open = false;
+        if (f->each)
+                return f->each(f->userdata, &v->map, v->kind, v->name, &v->sum);
         add_part(&f->b->whole, &v->sum);
         if (v->kind == PART_FILES || v->kind == PART_SHARED || v->kind == PART_KERNEL)
                 return put(f->b, v->kind, v->name, &v->sum);
@@ -274,6 +278,14 @@ int breakdown_read(int proc_pid_fd, const Ranges *known, Pages *pages, PartKind 
         breakdown_sort(&b);
         *ret = b;
         return 0;
+}
+
+int breakdown_each(int proc_pid_fd, PartKind anonymous, BreakdownMapFn fn, void *userdata) {
+        _cleanup_fd_ int fd = rootfs_open(proc_pid_fd, "smaps");
+        _cleanup_free_ char *text = malloc(TEXT_BYTES);
+        Feed f = {.anonymous = anonymous, .each = fn, .userdata = userdata};
+
+        return fd < 0 ? fd : text ? read_all(fd, &f, text) : -ENOMEM;
 }
 
 static int compare(const void *a, const void *b) {

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "probe/inject/maps.h"
 #include "probe/survey/pages.h"
 #include "probe/survey/ranges.h"
 
@@ -42,6 +43,14 @@ int breakdown_read(int proc_pid_fd, const Ranges *known, Pages *pages, PartKind 
 /* breakdown_feed() - the text of smaps, in pieces that end at line breaks. Pure but for @pages; fuzzed. */
 int breakdown_feed(Breakdown *b, char *text, size_t len, const Ranges *known, Pages *pages,
                    PartKind anonymous) _must_check_;
+
+/* One map as it stands in smaps. @name: its path, of files and shared memory; else "". Valid during the call. Return: 0
+ * to go on, else the reading ends with it. */
+typedef int (*BreakdownMapFn)(void *userdata, const Map *map, PartKind kind, const char *name, const Part *sum);
+
+/* breakdown_each() - every map by itself, in the order of addresses. @anonymous, Return: as breakdown_read(), or what
+ * @fn returned. */
+int breakdown_each(int proc_pid_fd, PartKind anonymous, BreakdownMapFn fn, void *userdata) _must_check_;
 
 /* breakdown_sort() - by kind, within it by RSS; files beyond BREAKDOWN_FILES_MAX become one part without a name. */
 void breakdown_sort(Breakdown *b);

@@ -171,6 +171,8 @@ static void take_chunk(Walk *k, uint64_t addr, uint64_t size, bool used) {
                 k->stats->used_bytes += size;
                 c->n_used++;
                 c->used_bytes += size;
+                if (k->h->on_used)
+                        k->h->on_used(k->h->on_used_userdata, addr, size);
                 end_run(k, addr);
                 add_live(k, addr, addr + size);
                 return;

@@ -40,6 +40,9 @@ typedef struct HeapWalk {
         const Glibc *glibc;
         uint64_t *fast; /* Owner: the HeapWalk; addresses of chunks in fastbins, sorted */
         uint64_t n_fast, max_fast;
+        /* Each chunk in use, as it is met; again where an arena is walked again. NULL = nobody wants to know. */
+        void (*on_used)(void *userdata, uint64_t addr, uint64_t size);
+        void *on_used_userdata;
         const bool *out_of_time; /* set by the reader behind @window: stop, the rest is unread */
 } HeapWalk;
 

@@ -113,27 +113,45 @@ static bool find_block(const unsigned char *p, uint64_t tcb, uint64_t *ret_start
         return false;
 }
 
+typedef struct Threads {
+        Window *w;
+        int32_t ns_pid;
+        Ranges *stacks;
+        OwnersThreadFn fn; /* NULL: the stacks are all that is wanted */
+        void *userdata;
+} Threads;
+
+static int tell_thread(const Threads *t, uint64_t tcb, int32_t tid, uint64_t start, uint64_t end) {
+        OwnersThread told = {.tcb = tcb, .ns_tid = tid, .stack_start = start, .stack_end = end};
+
+        return t->fn ? t->fn(t->userdata, &told) : 0;
+}
+
 /* Return: 1: taken, *ret_next is the next one's list entry; 0: it is none; negative errno. */
-static int take_thread(Window *w, uint64_t tcb, int32_t ns_pid, Ranges *ret, uint64_t *ret_next) {
+static int take_thread(const Threads *t, uint64_t tcb, uint64_t *ret_next) {
         unsigned char copy[PTHREAD_BYTES] = {0};
         size_t n = PTHREAD_BYTES;
-        const void *p = window_peek(w, tcb, n);
+        const void *p = window_peek(t->w, tcb, n);
         uint64_t start, end;
         int32_t tid;
         int r;
 
         if (!p)
-                p = window_peek(w, tcb, n = PTHREAD_LEAST);
+                p = window_peek(t->w, tcb, n = PTHREAD_LEAST);
         if (!p)
                 return 0;
         memcpy(copy, p, n);
         memcpy(&tid, copy + TID_AT, sizeof(tid));
-        if (word(copy, 0) != tcb || word(copy, 16) != tcb || tid < 0 || tid == ns_pid)
+        if (word(copy, 0) != tcb || word(copy, 16) != tcb || tid < 0)
                 return 0;
+        if (tid == t->ns_pid) /* its stack is the kernel's */
+                return tell_thread(t, tcb, tid, 0, 0);
         *ret_next = word(copy, LIST_AT);
         if (!find_block(copy, tcb, &start, &end))
                 return 0;
-        r = ranges_add(ret, start, end, PART_STACKS);
+        r = ranges_add(t->stacks, start, end, PART_STACKS);
+        if (r == 0 && tid > 0) /* 0: it has ended, its stack is kept for the next one */
+                r = tell_thread(t, tcb, tid, start, end);
         return r < 0 ? r : 1;
 }
 
@@ -156,16 +174,16 @@ static uint64_t find_tcb(Window *w, const Map *m) {
 }
 
 /* All that hang on the list of the one at @tcb. Its head is no thread, and is passed over. */
-static int follow_list(Window *w, uint64_t tcb, int32_t ns_pid, Ranges *ret) {
+static int follow_list(const Threads *t, uint64_t tcb) {
         uint64_t at = tcb, next;
 
         for (unsigned i = 0; i < THREADS_MAX; i++) {
-                int r = take_thread(w, at, ns_pid, ret, &next);
+                int r = take_thread(t, at, &next);
 
                 if (r < 0)
                         return r;
-                window_forget(w);
-                if (r == 0 && !window_u64(w, at + LIST_AT, &next))
+                window_forget(t->w);
+                if (r == 0 && !window_u64(t->w, at + LIST_AT, &next))
                         return 0;
                 at = next - LIST_AT;
                 if (at == tcb || next < LIST_AT)
@@ -181,7 +199,8 @@ static bool is_known(const Ranges *r, size_t from, uint64_t addr) {
         return false;
 }
 
-int owners_of_stacks(Window *w, const Maps *maps, int32_t ns_pid, Ranges *ret) {
+int owners_of_threads(Window *w, const Maps *maps, int32_t ns_pid, Ranges *ret, OwnersThreadFn fn, void *userdata) {
+        const Threads t = {.w = w, .ns_pid = ns_pid, .stacks = ret, .fn = fn, .userdata = userdata};
         size_t from = ret->n;
 
         for (size_t i = 0; i < maps->n; i++) {
@@ -195,9 +214,13 @@ int owners_of_stacks(Window *w, const Maps *maps, int32_t ns_pid, Ranges *ret) {
                 if (tcb == 0)
                         continue;
                 window_forget(w);
-                r = follow_list(w, tcb, ns_pid, ret);
+                r = follow_list(&t, tcb);
                 if (r < 0)
                         return r;
         }
         return 0;
+}
+
+int owners_of_stacks(Window *w, const Maps *maps, int32_t ns_pid, Ranges *ret) {
+        return owners_of_threads(w, maps, ns_pid, ret, NULL, NULL);
 }

@@ -47,8 +47,7 @@ static uint64_t cpu_usec(void) {
         return (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / 1000;
 }
 
-/* Writable maps of files with the .bss behind them: libc's .data, or a static program's. */
-static size_t find_places(const Maps *m, GlibcPlace *ret, size_t max) {
+size_t survey_places(const Maps *m, GlibcPlace *ret, size_t max) {
         size_t n = 0;
 
         for (size_t i = 0; i < m->n && n < max; i++) {
@@ -152,7 +151,7 @@ static void tell_params(Job *j) {
 /* glibc's heap, also of a program whose malloc is another's: then it is small, or was used before that came. */
 static int survey_heap(Job *j) {
         static GlibcPlace places[PLACES_MAX];
-        size_t n = find_places(&j->maps, places, PLACES_MAX);
+        size_t n = survey_places(&j->maps, places, PLACES_MAX);
         int r = window_init(&j->window, source_read, &j->source);
 
         if (r < 0)

@@ -69,3 +69,7 @@ typedef struct Survey {
  * Return: 0: @ret is filled as far as it could be; -EACCES, -EPERM, -ESRCH, -ENOMEM.
  */
 int survey_run(int proc_pid_fd, int32_t pid, uint64_t budget_usec, Survey *ret) _must_check_;
+
+/* survey_places() - where main_arena may lie: writable maps of files with the .bss behind them, libc's .data or a
+ * static program's. Return: how many. */
+size_t survey_places(const Maps *m, GlibcPlace *ret, size_t max);
