@@ -193,6 +193,7 @@ static void put_growth(Json *j, const Explanation *e) {
         json_double(j, v->part_bytes_per_s);
         json_kv_u64_or_null(j, "size_class_bytes", v->size_class >= 0,
                             v->size_class >= 0 ? size_class_start((unsigned)v->size_class) : 0);
+        explain_growth_json(j, &e->growth, e->first, e->last);
         json_object_end(j);
 }
 

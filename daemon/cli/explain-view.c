@@ -229,5 +229,7 @@ void explain_view(Screen *s, const Explanation *e) {
         draw_heap(s, e);
         draw_python(s, e);
         draw_growth(s, e);
+        if (e->verdict.growing)
+                explain_growth_view(s, &e->growth, e->first, e->last);
         draw_cost(s, e);
 }

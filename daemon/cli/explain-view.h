@@ -7,6 +7,7 @@
 
 #include "action/look.h"
 #include "cli/ask.h"
+#include "cli/explain-growth.h"
 #include "cli/screen.h"
 #include "report/diagnosis.h"
 #include "sample/cgroup-detail.h"
@@ -24,6 +25,7 @@ typedef struct Explanation {
         DiagnoseClass *classes; /* DIAGNOSE_CLASSES for each look. Owner: the Explanation */
         size_t n_looks;
         Verdict verdict; /* if n_looks > 0 */
+        ExplainGrowth growth;
 } Explanation;
 
 #define EXPLANATION_NULL ((Explanation){.ask = ASK_NULL})

@@ -16,9 +16,9 @@
 #define DIFF_LOOKS        7 /* enough to see a growth that comes to its end */
 
 typedef struct ExplainArgs {
-        bool json;
+        bool json, stacks, show_content;
         const char *diff, *probe;
-        uint64_t budget_usec, looks;
+        uint64_t budget_usec, looks, samples;
 } ExplainArgs;
 
 /* The process as the daemon would see it: its limit and its cgroup. */
@@ -109,12 +109,15 @@ static void explain(const ExplainArgs *a, uint64_t diff_usec, pid_t pid, Explana
         if (client && !e->classes)
                 ask_fail(&e->ask, PROBE_E_INTERNAL, "out of memory");
         watched_init(&w, pid);
-        for (size_t i = 0; e->classes && i < n; i++)
+        for (size_t i = 0; e->classes && i < n; i++) {
                 if (!ask_wait(&e->ask, begin + (i ? diff_usec * i / (n - 1) : 0), "last look") ||
                     !look(a, e, client, &w)) {
                         e->n_looks = 0;
                         break;
                 }
+                if (n > 1 && (i == 0 || i == n - 1))
+                        explain_growth_look(&e->growth, &e->ask, client, a->budget_usec, e->first, e->last, i > 0);
+        }
         if (e->n_looks > 0) {
                 watched_group(&w, e);
                 diagnose(&(DiagnoseInput){e->looks, e->n_looks, e->sample.limit_bytes}, &e->verdict);
@@ -139,8 +142,16 @@ static void print(const ExplainArgs *a, const Explanation *e) {
         fputs(buf_str(&s.buf), stdout);
 }
 
+static int check(const Command *self, const ExplainArgs *a) {
+        if (a->stacks && !a->diff)
+                return args_error(self, "--stacks looks at chunks that are new: it needs --diff SECONDS");
+        if (a->show_content && !a->stacks)
+                return args_error(self, "--show-content shows what --stacks looks at: it needs --stacks");
+        return 0;
+}
+
 static int explain_main(const Command *self, int argc, char **argv) {
-        ExplainArgs a = {.budget_usec = 5 * USEC_PER_SEC, .looks = DIFF_LOOKS};
+        ExplainArgs a = {.budget_usec = 5 * USEC_PER_SEC, .looks = DIFF_LOOKS, .samples = EXPLAIN_SAMPLES};
         Explanation e = EXPLANATION_NULL;
         uint64_t diff_usec = 0;
         ArgWords words;
@@ -153,6 +164,9 @@ static int explain_main(const Command *self, int argc, char **argv) {
         if (args_pid(self, words.word[0], &pid) < 0 ||
             (a.diff && args_span(self, "--diff", a.diff, "100ms", &diff_usec) < 0))
                 return CLI_USAGE;
+        if (check(self, &a) < 0)
+                return CLI_USAGE;
+        e.growth = (ExplainGrowth){.contents = a.stacks, .show = a.show_content, .n_samples = (uint32_t)a.samples};
         explain(&a, diff_usec, pid, &e);
         print(&a, &e);
         code = ask_exit(&e.ask);
@@ -160,6 +174,7 @@ static int explain_main(const Command *self, int argc, char **argv) {
                 free(e.last);
         free(e.first);
         free(e.classes);
+        explain_growth_done(&e.growth);
         ask_done(&e.ask);
         return code;
 }
@@ -171,6 +186,14 @@ static const ArgOption options[] = {
          "Look several times over so long, and tell what grows. Also 5m, 1h30m."},
         {"looks", 'n', ARG_COUNT, "N", offsetof(ExplainArgs, looks), 2, DIAGNOSE_LOOKS_MAX,
          "With --diff: how often. Default: 7."},
+        {"stacks", 's', ARG_FLAG, NULL, offsetof(ExplainArgs, stacks), 0, 0,
+         "With --diff: tell what newly grown chunks hold, by their first words: vtable or other symbol, Python type, "
+         "text, pointers. No stack is taken. Of text only its length and kind of characters."},
+        {"contents", 0, ARG_FLAG, NULL, offsetof(ExplainArgs, stacks), 0, 0, "The same as --stacks."},
+        {"samples", 0, ARG_COUNT, "N", offsetof(ExplainArgs, samples), 1, GROWTH_SAMPLES_MAX,
+         "With --stacks: how many chunks of a size. Default: 8."},
+        {"show-content", 0, ARG_FLAG, NULL, offsetof(ExplainArgs, show_content), 0, 0,
+         "With --stacks: show the first bytes of those chunks too, escaped. They may be secrets of the program."},
         {"budget", 'b', ARG_DURATION, "TIME", offsetof(ExplainArgs, budget_usec), USEC_PER_MSEC, 10 * USEC_PER_MINUTE,
          "How long one look may read. A larger heap is told to be incomplete. Default: 5s."},
         {"probe", 0, ARG_TEXT, "PATH", offsetof(ExplainArgs, probe), 0, 0,
@@ -188,7 +211,10 @@ const Command command_explain = {
                 "with "
                 "what to do about it. For glibc the free and used bytes are exact, and so is what a trim would give "
                 "back.\n"
-                "One look tells what memory consists of; --diff takes several and tells what grows.\n"
+                "One look tells what memory consists of; --diff takes several and tells what grows: by size of chunk, "
+                "arena, "
+                "mapping and thread. --stacks adds what the chunks hold that came between the first look and the "
+                "last.\n"
                 "The program runs on meanwhile. Where it changed the heap under the reader more often than that could "
                 "be "
                 "read again, the answer is said to be torn. Needs the rights to ptrace, as reclaim; it needs no "
@@ -206,7 +232,9 @@ const Command command_explain = {
                 "anon_bytes, file_bytes, active_file_bytes, inactive_file_bytes, shmem_bytes, kernel_bytes, "
                 "slab_reclaimable_bytes, slab_unreclaimable_bytes, page_tables_bytes, kernel_stack_bytes, sock_bytes, "
                 "swap_bytes, own_bytes (of usage_bytes, in this RSS), processes, strangers}; growth {looks, seconds, "
-                "rss_bytes_per_s, part_bytes_per_s, size_class_bytes}; sizes []; "
+                "rss_bytes_per_s, part_bytes_per_s, size_class_bytes, by_size [], by_arena [], by_mapping [], "
+                "by_thread [], places_complete, contents [{from_bytes, to_bytes, chunks, groups [{chunks, text, "
+                "rest}], samples [{chunk_bytes, python_type, words []}]}] (with --stacks)}; sizes []; "
                 "python {version, arenas, arena_bytes, used_bytes, free_bytes, blocks_in_use, pools_in_use, "
                 "pools_free, pools_unread, pool_bytes, sparse_arenas, sparse_arena_bytes, sparse_used_bytes, "
                 "sparse_blocks_in_use}; survey {duration_usec, cpu_usec, read_bytes, torn, unread_bytes, complete, "
@@ -218,6 +246,7 @@ const Command command_explain = {
                  "5\ttimeout\n",
         .examples = "plateau explain 1234\twhat is in there\n"
                     "plateau explain --diff 60 1234\twhat grows\n"
+                    "plateau explain --diff 60 --stacks 1234\tand what is in it\n"
                     "plateau explain --json 1234 | jq .verdict\tfor scripts\n",
         .options = options,
         .run = explain_main,

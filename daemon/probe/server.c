@@ -399,8 +399,8 @@ static void handle_survey(const ProbeRequest *req, Answer *a) {
         run_table_worker(req, a, work_survey);
 }
 
-/* Which chunks were in use at the first look, for the second one: an unsealed memfd that workers of ours alone see. One,
- * of the process that was asked about last. */
+/* Which chunks were in use at the first look, for the second one: a memfd that workers of ours alone see. One, of the
+ * process that was asked about last. */
 static int kept_fd = -1;
 
 static void work_growth(const ProbeRequest *req, Answer *a) {

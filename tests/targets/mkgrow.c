@@ -108,6 +108,12 @@ static void leak_small(void) {
         leak_bytes(step_bytes);
 }
 
+/* What nobody but the program may see. */
+static void leak_text(void) {
+        for (size_t i = 0; i < step_bytes; i += 208)
+                snprintf(get(200), 200, "%s", "bearer-4242-do-not-tell");
+}
+
 static void leak_large(void) {
         get(step_bytes);
 }
@@ -120,6 +126,7 @@ static pthread_barrier_t barrier;
 static unsigned n_workers;
 
 static void *worker(void *arg _unused_) {
+        pthread_setname_np(pthread_self(), "worker");
         free(get(64)); /* takes an arena */
         for (;;) {
                 pthread_barrier_wait(&barrier);
@@ -398,6 +405,24 @@ static void grow_stack(void) {
         deeper((unsigned)((n_steps + 1) * (step_bytes / 10900))); /* 4/10 of a step; 8 MiB is the limit */
 }
 
+static void *diver(void *arg _unused_) {
+        pthread_setname_np(pthread_self(), "diver");
+        for (;;) {
+                pthread_barrier_wait(&barrier);
+                grow_stack();
+                pthread_barrier_wait(&barrier);
+        }
+        return NULL;
+}
+
+static void begin_diver(void) {
+        pthread_t t;
+
+        pthread_barrier_init(&barrier, NULL, 2);
+        if (pthread_create(&t, NULL, diver, NULL) != 0)
+                die("pthread_create");
+}
+
 static char *inherited;
 static size_t inherited_bytes;
 
@@ -423,6 +448,7 @@ static void copy_pages(void) {
 
 static const Cause causes[] = {
         {"leak-small", NULL, leak_small},
+        {"leak-text", NULL, leak_text},
         {"leak-large", NULL, leak_large},
         {"leak-mmap", NULL, leak_mmap},
         {"leak-in-thread", begin_worker, leak_in_thread},
@@ -448,6 +474,7 @@ static const Cause causes[] = {
         {"shared", begin_shared, map_file},
         {"tmpfs", begin_shared, write_file},
         {"stack", NULL, grow_stack},
+        {"stack-in-thread", begin_diver, leak_in_thread},
         {"copy-on-write", begin_fork, copy_pages},
 };
 

@@ -19,8 +19,8 @@
 #define FRESH_DRAWN_MAX  (GROWTH_SAMPLES_MAX * 2) /* some are dropped: they change while they are looked at */
 
 typedef struct Fresh {
-        uint64_t *entries; /* Owner: the Fresh; (address / 16) << 8 | class */
-        uint32_t n, shift; /* one in 2^shift */
+        uint64_t *entries;                  /* Owner: the Fresh; (address / 16) << 8 | class */
+        uint32_t n, shift;                  /* one in 2^shift */
         uint64_t skipped[FRESH_ARENAS_MAX]; /* arenas that were not read whole at the earlier look */
         uint32_t n_skipped;
         bool blind; /* there were more of those than can be remembered */
@@ -48,5 +48,6 @@ int fresh_save(Fresh *f, int fd, int32_t pid, uint64_t start_ticks) _must_check_
 /* fresh_load() - Return: 0; -ENODATA: there is nothing of that process; -ENOMEM. */
 int fresh_load(int fd, int32_t pid, uint64_t start_ticks, Fresh *ret) _must_check_;
 
-/* fresh_draw() - the chunk at @addr is in use now: is it newer, and one of @d's class? Then it may be among those drawn. */
+/* fresh_draw() - the chunk at @addr is in use now: is it newer, and one of @d's class? Then it may be among those
+ * drawn. */
 void fresh_draw(const Fresh *f, FreshDrawn *d, uint64_t addr, uint64_t size_bytes);

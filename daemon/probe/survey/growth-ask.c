@@ -15,9 +15,8 @@ int64_t growth_pack(const GrowthAsk *a) {
 
 bool growth_unpack(int64_t value, GrowthAsk *ret) {
         uint64_t v = (uint64_t)value;
-        GrowthAsk a = {.n_classes = v >> N_AT & 0xff,
-                       .n_samples = v >> SAMPLES_AT & 0xff,
-                       .show_content = v >> SHOW_AT & 1};
+        GrowthAsk a = {
+                .n_classes = v >> N_AT & 0xff, .n_samples = v >> SAMPLES_AT & 0xff, .show_content = v >> SHOW_AT & 1};
 
         if (v >> END_AT || a.n_classes > GROWTH_CLASSES_MAX || a.n_samples > GROWTH_SAMPLES_MAX)
                 return false;

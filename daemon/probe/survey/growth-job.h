@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What one look of growth.c has in hand, for the files that fill in its parts.
+ * What one look of growth.c has in hand, for the files that fill in its parts: growth-threads.c the threads,
+ * growth-samples.c the chunks, growth-names.c what those lead to. All of it lies in the probe; what is told is copied
+ * out of it into the tables, and nothing else leaves.
  */
 #pragma once
 
@@ -21,9 +23,9 @@ typedef struct GrowthJob {
         bool have_glibc;
         Ranges owners;
         bool out_of_time;
-        GrowthMap *told_maps;        /* Owner: the GrowthJob, as of the two below; GROWTH_MAPS_MAX at most */
-        GrowthThread *told_threads;  /* GROWTH_THREADS_MAX at most */
-        GrowthSample *told_samples;  /* GROWTH_SAMPLES_ALL at most; NULL: none asked for */
+        GrowthMap *told_maps;       /* Owner: the GrowthJob, as of the two below; GROWTH_MAPS_MAX at most */
+        GrowthThread *told_threads; /* GROWTH_THREADS_MAX at most */
+        GrowthSample *told_samples; /* GROWTH_SAMPLES_ALL at most; NULL: none asked for */
 } GrowthJob;
 
 /* growth_threads() - all threads with their stacks and arenas; adds the stacks to @j->owners. Return: 0; -ENOMEM ... */

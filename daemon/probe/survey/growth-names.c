@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "probe/survey/growth-job.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "probe/inject/remote.h"
 #include "probe/inject/symtab.h"
 #include "probe/python/locate.h"
-#include "probe/survey/growth-job.h"
 #include "probe/survey/holds.h"
 
 /* ---- symbols */

@@ -110,7 +110,8 @@ int growth_report_read(int fd, GrowthReport *ret, const char **ret_why) {
         split(buf, &all);
         /* the mappings lie first, so their pointer, less the head, is what is freed; all of it moves in front */
         memmove(buf, (char *)buf + sizeof(Growth), size - sizeof(Growth));
-        all.maps = take_ptr(&buf);
+        all.maps = buf;
+        buf = NULL;
         all.threads = (void *)((char *)all.maps + all.head.n_maps * sizeof(GrowthMap));
         all.samples = (void *)((char *)all.threads + all.head.n_threads * sizeof(GrowthThread));
         *ret = all;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "probe/survey/growth-job.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "probe/survey/fresh.h"
-#include "probe/survey/growth-job.h"
 #include "probe/survey/holds.h"
 
 enum { HEADER = 16, PREV_INUSE = 1, FLAGS = 7 };
@@ -27,7 +28,7 @@ static void on_used(void *userdata, uint64_t addr, uint64_t size) {
 }
 
 static int walk_arenas(GrowthJob *j, Draw *d) {
-        static HeapStats stats; /* 8 KiB */
+        static HeapStats stats;  /* 8 KiB */
         Pages none = PAGES_NULL; /* what a trim would give back is not wanted */
         HeapWalk h = {.window = &j->window,
                       .pages = &none,

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "probe/survey/growth-job.h"
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "probe/inject/facts.h"
-#include "probe/survey/growth-job.h"
 #include "util/parse.h"
 #include "util/rootfs.h"
 
 enum {
-        SLOT_SPAN = 16 * 1024, /* of TLS below the thread pointer that is searched: libc's is close, behind the program's */
-        SLOT_THREADS = 32,     /* that are searched; of the others one word is read */
+        SLOT_SPAN =
+                16 * 1024, /* of TLS below the thread pointer that is searched: libc's is close, behind the program's */
+        SLOT_THREADS = 32, /* that are searched; of the others one word is read */
         PAGE = PAGES_PAGE,
 };
 

@@ -8,6 +8,7 @@
 
 #include "probe/inject/facts.h"
 #include "probe/survey/growth-job.h"
+#include "probe/survey/python.h"
 #include "probe/survey/survey.h"
 #include "util/clock.h"
 
@@ -147,6 +148,8 @@ static int run(GrowthJob *j, const GrowthRun *g) {
                 return r;
         r = find_glibc(j);
         if (r == 0)
+                r = survey_python(j->proc_fd, &j->source, &j->maps, &j->owners, &(SurveyPython){0});
+        if (r >= 0)
                 r = growth_threads(j);
         if (r == 0)
                 r = read_maps(j);

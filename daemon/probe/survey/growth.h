@@ -20,13 +20,13 @@
 #define GROWTH_NAME_MAX    120
 #define GROWTH_COMM_MAX    16
 
-#define GROWTH_CLASSES_MAX    3  /* size classes of which chunks are looked at */
-#define GROWTH_SAMPLES_MAX    32 /* chunks of each */
-#define GROWTH_WORDS          8  /* of a chunk, told one by one */
-#define GROWTH_SYMBOL_MAX     96
-#define GROWTH_OBJECT_MAX     40
-#define GROWTH_CONTENT_BYTES  64 /* shown of a chunk when that is asked for */
-#define GROWTH_TEXT_READ      256 /* bytes of a chunk that are looked at */
+#define GROWTH_CLASSES_MAX   3  /* size classes of which chunks are looked at */
+#define GROWTH_SAMPLES_MAX   32 /* chunks of each */
+#define GROWTH_WORDS         8  /* of a chunk, told one by one */
+#define GROWTH_SYMBOL_MAX    96
+#define GROWTH_OBJECT_MAX    40
+#define GROWTH_CONTENT_BYTES 64  /* shown of a chunk when that is asked for */
+#define GROWTH_TEXT_READ     256 /* bytes of a chunk that are looked at */
 
 /* ProbeRequest.param */
 typedef enum GrowthMode {
@@ -47,7 +47,7 @@ enum {
 typedef struct GrowthMap {
         uint64_t start, end;
         uint64_t rss_bytes, swap_bytes;
-        uint32_t kind, pad; /* PartKind: whose most of it is */
+        uint32_t kind, pad;         /* PartKind: whose most of it is */
         char name[GROWTH_NAME_MAX]; /* the end of its path; "": no file */
 } GrowthMap;
 
@@ -62,7 +62,7 @@ typedef struct GrowthThread {
 } GrowthThread;
 
 typedef enum GrowthWordKind {
-        GROWTH_WORD_NONE,    /* behind the chunk's end */
+        GROWTH_WORD_NONE, /* behind the chunk's end */
         GROWTH_WORD_ZERO,
         GROWTH_WORD_SMALL,   /* an integer below 65536 */
         GROWTH_WORD_SYMBOL,  /* a pointer to or into what has a name in a file's symbol table: .text */
@@ -77,25 +77,25 @@ typedef enum GrowthWordKind {
 } GrowthWordKind;
 
 enum { /* GrowthWord.chars: what the text consists of */
-        GROWTH_CHARS_LOWER = 1 << 0,
-        GROWTH_CHARS_UPPER = 1 << 1,
-        GROWTH_CHARS_DIGIT = 1 << 2,
-        GROWTH_CHARS_BLANK = 1 << 3,
-        GROWTH_CHARS_PUNCT = 1 << 4,
-        GROWTH_CHARS_UTF8 = 1 << 5,
-        GROWTH_CHARS_ON = 1 << 6, /* it goes on behind what was looked at */
+       GROWTH_CHARS_LOWER = 1 << 0,
+       GROWTH_CHARS_UPPER = 1 << 1,
+       GROWTH_CHARS_DIGIT = 1 << 2,
+       GROWTH_CHARS_BLANK = 1 << 3,
+       GROWTH_CHARS_PUNCT = 1 << 4,
+       GROWTH_CHARS_UTF8 = 1 << 5,
+       GROWTH_CHARS_ON = 1 << 6, /* it goes on behind what was looked at */
 };
 
 typedef struct GrowthWord {
         uint32_t kind, chars;
-        uint64_t offset; /* SYMBOL: into it; FILE: in the file; TEXT: bytes */
+        uint64_t offset;                /* SYMBOL: into it; FILE: in the file; TEXT: bytes */
         char symbol[GROWTH_SYMBOL_MAX]; /* as in the symbol table */
         char object[GROWTH_OBJECT_MAX]; /* the file's name without its directories */
 } GrowthWord;
 
 typedef struct GrowthSample {
-        uint32_t class, n_content; /* bytes of content[]; 0 unless it was asked for */
-        uint64_t size_bytes;       /* of the chunk, with its header */
+        uint32_t class, n_content;           /* bytes of content[]; 0 unless it was asked for */
+        uint64_t size_bytes;                 /* of the chunk, with its header */
         char python_type[GROWTH_SYMBOL_MAX]; /* "" = no object of a Python's */
         GrowthWord words[GROWTH_WORDS];
         unsigned char content[GROWTH_CONTENT_BYTES];
@@ -106,9 +106,9 @@ typedef struct Growth {
         uint32_t flags, n_maps, n_threads, n_samples;
         uint64_t begin_usec; /* CLOCK_BOOTTIME */
         uint64_t duration_usec, cpu_usec;
-        uint64_t one_in;                      /* so many chunks are one that is remembered */
-        uint64_t n_torn;                      /* samples dropped: the chunk changed while it was looked at */
-} Growth; /* GrowthMap[n_maps], GrowthThread[n_threads], GrowthSample[n_samples] follow */
+        uint64_t one_in; /* so many chunks are one that is remembered */
+        uint64_t n_torn; /* samples dropped: the chunk changed while it was looked at */
+} Growth;                /* GrowthMap[n_maps], GrowthThread[n_threads], GrowthSample[n_samples] follow */
 
 #define GROWTH_SAMPLES_ALL (GROWTH_CLASSES_MAX * GROWTH_SAMPLES_MAX)
 
@@ -133,6 +133,6 @@ typedef struct GrowthRun {
         int kept_fd;          /* REMEMBER writes to it, COMPARE reads it; -1: nothing is remembered */
 } GrowthRun;
 
-/* growth_run() - one look, written to @out_fd. Call it in a process of its own: it takes some MiB, and its end gives them
- * back. Return: 0; -EACCES, -EPERM, -ESRCH, -ENOMEM, -EIO. */
+/* growth_run() - one look, written to @out_fd. Call it in a process of its own: it takes some MiB, and its end gives
+ * them back. Return: 0; -EACCES, -EPERM, -ESRCH, -ENOMEM, -EIO. */
 int growth_run(const GrowthRun *g, int out_fd) _must_check_;

@@ -21,7 +21,10 @@ void holds_name(char *ret, size_t size, const char *name) {
 
 /* Bytes of a UTF-8 sequence of two to four (RFC 3629, section 4, but for overlong forms of three and four). 0: none. */
 static size_t sequence(const unsigned char *p, size_t n) {
-        size_t len = p[0] >= 0xc2 && p[0] <= 0xdf ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4 : 0;
+        size_t len = p[0] >= 0xc2 && p[0] <= 0xdf   ? 2
+                     : (p[0] & 0xf0) == 0xe0        ? 3
+                     : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4
+                                                    : 0;
 
         if (len == 0 || len > n)
                 return 0;
@@ -32,12 +35,12 @@ static size_t sequence(const unsigned char *p, size_t n) {
 }
 
 static uint32_t chars_of(unsigned char c) {
-        return c >= 'a' && c <= 'z'                ? GROWTH_CHARS_LOWER
-               : c >= 'A' && c <= 'Z'              ? GROWTH_CHARS_UPPER
-               : c >= '0' && c <= '9'              ? GROWTH_CHARS_DIGIT
+        return c >= 'a' && c <= 'z'                   ? GROWTH_CHARS_LOWER
+               : c >= 'A' && c <= 'Z'                 ? GROWTH_CHARS_UPPER
+               : c >= '0' && c <= '9'                 ? GROWTH_CHARS_DIGIT
                : c == ' ' || (c >= '\t' && c <= '\r') ? GROWTH_CHARS_BLANK
-               : c > ' ' && c < 0x7f               ? GROWTH_CHARS_PUNCT
-                                                   : 0;
+               : c > ' ' && c < 0x7f                  ? GROWTH_CHARS_PUNCT
+                                                      : 0;
 }
 
 /* Text from @p on. Return: its bytes; 0: it is none. */
