@@ -132,6 +132,46 @@ static void test_fastbins(void **state _unused_) {
         }
 }
 
+/* A plain link from the first of sixteen pages would be a chunk's address if it were mangled, too. */
+static void test_fast_links(void **state _unused_) {
+        uint64_t first, second;
+        Found f;
+
+        blob_init(&blob, 112);
+        blob_chunk(&blob, 64, true);
+        first = blob_chunk(&blob, 48, true);
+        blob_chunk(&blob, 8192, true);
+        second = blob_chunk(&blob, 48, true);
+        blob_chunk(&blob, 64, true);
+        blob_finish(&blob, 2072, true);
+        assert_int_equal((first + 16) >> 12 & 15, 0);
+        blob_put(blob.data + BLOB_STATE_AT + 112 - 96 + 8, first);
+        blob_put(blob.heap + (first - BLOB_HEAP_BASE) + 16, second);
+        assert_int_equal(find(&f), 0);
+        assert_int_equal(heap_walk_arena(&f.walk, &f.glibc.arenas[0], &stats), 0);
+        assert_int_equal(stats.n_fast, 2);
+        found_done(&f);
+}
+
+/* Who called sbrk(21) before malloc did moved the heap's start, and its size is no multiple of a page. */
+static void test_odd_start(void **state _unused_) {
+        Found f;
+
+        blob_init(&blob, 112);
+        blob.at = 32; /* the first chunk behind byte 21 */
+        blob_chunk(&blob, 64, true);
+        blob_chunk(&blob, 4096, false);
+        blob_chunk(&blob, 64, true);
+        blob_finish(&blob, 2072, true);
+        blob_put(blob.data + BLOB_STATE_AT + 112 + 2072, BLOB_HEAP_SIZE - 21);
+        assert_int_equal(find(&f), 0);
+        assert_int_equal(f.glibc.arenas[0].system_bytes, BLOB_HEAP_SIZE - 21);
+        assert_int_equal(heap_walk_arena(&f.walk, &f.glibc.arenas[0], &stats), 0);
+        assert_int_equal(stats.n_used, 2);
+        assert_int_equal(stats.free_bytes, 4096);
+        found_done(&f);
+}
+
 static void test_pinned(void **state _unused_) {
         Found f;
 
@@ -294,6 +334,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_layouts),      cmocka_unit_test(test_unused_heap),
                 cmocka_unit_test(test_fastbins),     cmocka_unit_test(test_pinned),
+                cmocka_unit_test(test_fast_links),   cmocka_unit_test(test_odd_start),
                 cmocka_unit_test(test_broken),       cmocka_unit_test(test_loops_end),
                 cmocka_unit_test(test_size_classes), cmocka_unit_test(test_breakdown),
                 cmocka_unit_test(test_many_files),

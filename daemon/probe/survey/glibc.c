@@ -60,8 +60,17 @@ static bool is_bins(const unsigned char *p, uint64_t addr, unsigned min_empty) {
         return n_empty >= min_empty && n_half <= MAX_HALF_BINS;
 }
 
-static bool is_size(uint64_t bytes) {
-        return bytes != 0 && bytes % 4096 == 0 && bytes < USER_END;
+/* A thread arena is at the start of its first heap, behind struct heap_info: 32 bytes, 48 since 2.35. */
+static bool is_heap_offset(uint64_t addr) {
+        uint64_t at = addr % HEAP_MAX_SIZE;
+
+        return at == 32 || at == 48;
+}
+
+/* Pages, but for the main one: what called sbrk() before malloc did moved its start to anywhere. The loader does until
+ * 2.37, to copy GLIBC_TUNABLES (elf/dl-tunables.c, tunables_strdup()). */
+static bool is_size(uint64_t bytes, bool is_main) {
+        return bytes != 0 && (is_main || bytes % 4096 == 0) && bytes < USER_END;
 }
 
 /* Head of an arena whose bins[] are known, as it was for a moment. */
@@ -84,7 +93,7 @@ static bool read_arena_once(Window *w, const GlibcLayout *l, uint64_t addr, Glib
                 *ret = a;
                 return true;
         }
-        if (!is_chunk_addr(a.top) || !is_size(a.system_bytes) || a.n_attached > MAX_ATTACHED ||
+        if (!is_chunk_addr(a.top) || !is_size(a.system_bytes, !is_heap_offset(addr)) || a.n_attached > MAX_ATTACHED ||
             !window_u64(w, a.top + 8, &size))
                 return false;
         a.top_size = size & ~7ULL;
@@ -128,13 +137,6 @@ static bool push_arena(Glibc *g, const GlibcArena *a) {
         }
         g->arenas[g->n_arenas++] = *a;
         return true;
-}
-
-/* A thread arena is at the start of its first heap, behind struct heap_info: 32 bytes, 48 since 2.35. */
-static bool is_heap_offset(uint64_t addr) {
-        uint64_t at = addr % HEAP_MAX_SIZE;
-
-        return at == 32 || at == 48;
 }
 
 /* The ring of `next` from the main arena back to it. Return: 0; -EAGAIN: it leads astray; -ENOMEM. */

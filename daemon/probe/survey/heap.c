@@ -11,8 +11,9 @@ enum {
         MIN_CHUNK = 32,
         CHUNK_STRUCT = 48, /* sizeof(struct malloc_chunk), which malloc_trim leaves before the first page */
         PAGE = PAGES_PAGE,
-        REREADS = 3,         /* of a header that cannot be right */
-        REWALKS = 3,         /* of an arena that changed under the walk */
+        REREADS = 3, /* of a header that cannot be right */
+        REWALKS = 3, /* of an arena that changed under the walk */
+        NEAR_BYTES = 16 * 1024,
         SEGMENTS_MAX = 1024, /* 64 GiB in one arena */
 };
 
@@ -47,40 +48,86 @@ static bool push_fast(HeapWalk *h, uint64_t addr) {
         return true;
 }
 
-static bool read_word(const Window *w, uint64_t addr, uint64_t *ret) {
-        return w->read(w->userdata, addr, ret, sizeof(*ret)) == (ssize_t)sizeof(*ret);
+/* Chunks that were freed after each other mostly lie near each other, and a chain leads upwards or downwards. */
+static const unsigned char *read_near(HeapWalk *h, uint64_t addr, size_t n) {
+        const Window *w = h->window;
+        ssize_t got = -EFAULT;
+
+        if (!h->near && !(h->near = malloc(NEAR_BYTES)))
+                return NULL;
+        if (addr < h->near_base || addr - h->near_base + n > h->near_len) {
+                h->near_base = addr & ~(uint64_t)(NEAR_BYTES - 1);
+                got = w->read(w->userdata, h->near_base, h->near, NEAR_BYTES);
+                if (got < 0 || addr - h->near_base + n > (size_t)got) { /* across its end, or not all is mapped */
+                        h->near_base = addr;
+                        got = w->read(w->userdata, addr, h->near, n);
+                }
+                h->near_len = got > 0 ? (size_t)got : 0;
+        }
+        return addr - h->near_base + n <= h->near_len ? h->near + (addr - h->near_base) : NULL;
+}
+
+static bool read_word(HeapWalk *h, uint64_t addr, uint64_t *ret) {
+        const unsigned char *p = read_near(h, addr, sizeof(*ret));
+
+        if (p)
+                memcpy(ret, p, sizeof(*ret));
+        return p != NULL;
 }
 
 static bool is_chunk(uint64_t addr) {
         return addr % 16 == 0;
 }
 
-/* Links are mangled with the address of the link since 2.32 (safe-linking): (address >> 12) ^ link. A mangled one is
- * hardly ever aligned and never 0, so each tells by itself. */
-static uint64_t demangle(uint64_t at, uint64_t link) {
-        uint64_t plain = at >> 12 ^ link;
+/* Links are mangled with the address of the link since 2.32 (safe-linking): (address >> 12) ^ link. One way to read
+ * them is nearly always no chunk's address; where both are, the chunk there tells, and the way of one link is that of
+ * all. */
+enum { LINKS_UNKNOWN, LINKS_PLAIN, LINKS_MANGLED };
 
-        if (link == 0 || plain == 0)
+static bool is_fast_chunk(HeapWalk *h, uint64_t addr, uint64_t size) {
+        uint64_t head;
+
+        return is_chunk(addr) && read_word(h, addr + 8, &head) && (head & ~7ULL) == size;
+}
+
+/* Return: the next chunk; 0: it was the last; 1: there is none where it leads. */
+static uint64_t follow_fast(HeapWalk *h, uint64_t at, uint64_t link, uint64_t size, unsigned *kind) {
+        uint64_t mangled = at >> 12 ^ link;
+
+        if (link == 0 || mangled == 0)
                 return 0;
-        return is_chunk(plain) && plain >> 40 == at >> 40 ? plain : link;
+        if (*kind != LINKS_PLAIN && is_fast_chunk(h, mangled, size)) {
+                if (!is_chunk(link))
+                        *kind = LINKS_MANGLED;
+                return mangled;
+        }
+        if (*kind != LINKS_MANGLED && is_fast_chunk(h, link, size)) {
+                if (!is_chunk(mangled))
+                        *kind = LINKS_PLAIN;
+                return link;
+        }
+        return 1;
 }
 
 static void collect_fast(HeapWalk *h, const GlibcArena *a, HeapStats *stats) {
+        unsigned kind = LINKS_UNKNOWN;
+
         h->n_fast = 0;
+        h->near_len = 0;
         for (unsigned i = 0; i < 10; i++) {
-                uint64_t chunk, link, size;
+                uint64_t chunk, link, size = MIN_CHUNK + i * 16;
 
                 if (!glibc_fastbin(h->window, h->glibc, a, i, &chunk))
                         return;
-                while (chunk != 0 && !*h->out_of_time) {
-                        if (!is_chunk(chunk) || !read_word(h->window, chunk + 8, &size) ||
-                            (size & ~7ULL) != MIN_CHUNK + i * 16 || !read_word(h->window, chunk + 16, &link) ||
-                            !push_fast(h, chunk)) {
-                                stats->n_torn++;
-                                break;
-                        }
-                        chunk = demangle(chunk + 16, link);
+                if (chunk != 0 && !is_fast_chunk(h, chunk, size))
+                        chunk = 1;
+                while (chunk > 1 && !*h->out_of_time) {
+                        if (!push_fast(h, chunk) || !read_word(h, chunk + 16, &link))
+                                chunk = 1;
+                        else
+                                chunk = follow_fast(h, chunk + 16, link, size, &kind);
                 }
+                stats->n_torn += chunk == 1;
         }
         if (h->n_fast)
                 qsort(h->fast, h->n_fast, sizeof(*h->fast), compare);
@@ -316,6 +363,8 @@ void heap_add(HeapStats *to, const HeapStats *from) {
 
 void heap_walk_done(HeapWalk *h) {
         free(h->fast);
+        free(h->near);
         h->fast = NULL;
+        h->near = NULL;
         h->n_fast = h->max_fast = 0;
 }

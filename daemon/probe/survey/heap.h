@@ -43,6 +43,8 @@ typedef struct HeapWalk {
         /* Each chunk in use, as it is met; again where an arena is walked again. NULL = nobody wants to know. */
         void (*on_used)(void *userdata, uint64_t addr, uint64_t size);
         void *on_used_userdata;
+        unsigned char *near; /* Owner: the HeapWalk; a block around the last link that was followed */
+        uint64_t near_base, near_len;
         const bool *out_of_time; /* set by the reader behind @window: stop, the rest is unread */
 } HeapWalk;
 
