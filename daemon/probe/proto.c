@@ -29,6 +29,7 @@ static const struct {
         [PROBE_E_REJECTED] = {"rejected", "its allocator refused the value"},
         [PROBE_E_ONE_THREAD] = {"one_thread", "it has one thread, and must not become a process with several"},
         [PROBE_E_NO_PYTHON] = {"no_python", "there is no Python interpreter in it that can be read"},
+        [PROBE_E_NO_FIGURES] = {"no_figures", "its allocator has no function that tells its figures"},
         [PROBE_E_BUDGET] = {"budget", "it would have to stand still for longer than the budget allows"},
 };
 

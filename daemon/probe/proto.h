@@ -10,7 +10,7 @@
 
 #include "util/smaps.h"
 
-#define PROBE_PROTO_VERSION 5
+#define PROBE_PROTO_VERSION 7
 #define PROBE_FD 3
 #define PROBE_MAGIC 0x31747250u /* "Prt1" */
 #define PROBE_DETAIL_MAX 192
@@ -30,18 +30,19 @@ typedef enum ProbeOp {
         PROBE_OP_PLACE,        /* a descriptor of a ProbePlace of a process of our own user, passed likewise */
         PROBE_OP_SURVEY,       /* its memory explained; the table is a memfd (probe/survey/survey.h) */
         PROBE_OP_GROWTH,       /* its mappings, threads and newer chunks; a memfd (probe/survey/growth.h) */
+        PROBE_OP_LEDGER,       /* its allocator's own statistics, by injected calls; a memfd (probe/survey/ledger.h) */
         _PROBE_OP_MAX,
 } ProbeOp;
 
 /* One code and one sentence (probe_result_text()) each; the code is also the CLI's JSON `reason` by its name. */
 typedef enum ProbeResult {
         PROBE_OK,
-        PROBE_E_GONE,           /* no such process, or another one by now */
-        PROBE_E_ACCESS,         /* ptrace access denied; detail says uid, capability, Yama or dumpable */
-        PROBE_E_TRACED,         /* another tracer is attached */
+        PROBE_E_GONE,   /* no such process, or another one by now */
+        PROBE_E_ACCESS, /* ptrace access denied; detail says uid, capability, Yama or dumpable */
+        PROBE_E_TRACED, /* another tracer is attached */
         PROBE_E_ZOMBIE,
-        PROBE_E_STOPPED,        /* stopped by job control */
-        PROBE_E_FOREIGN_ABI,    /* 32-bit or another architecture */
+        PROBE_E_STOPPED,     /* stopped by job control */
+        PROBE_E_FOREIGN_ABI, /* 32-bit or another architecture */
         PROBE_E_SHADOW_STACK,
         PROBE_E_SECCOMP,        /* a filter whose verdict on the chain's calls is not known */
         PROBE_E_NO_LIBC,        /* no glibc found, or a symbol of it missing */
@@ -59,6 +60,7 @@ typedef enum ProbeResult {
         PROBE_E_NO_PYTHON,      /* PYTHON: no interpreter there that can be read; detail says which it is */
         PROBE_E_ONE_THREAD,     /* TUNE: would make a thread in a process that has none besides its main thread */
         PROBE_E_BUDGET,         /* PYTHON: it would have to stand still for longer than is allowed */
+        PROBE_E_NO_FIGURES,     /* LEDGER: the allocator in charge tells none */
         _PROBE_RESULT_MAX,
 } ProbeResult;
 
@@ -99,7 +101,8 @@ typedef struct ProbeRequest {
         uint32_t param;               /* TUNE: ProbeParam; PYTHON: PythonMode; PLACE: ProbePlace;
                                        * GROWTH: GrowthMode */
         uint32_t budget_msec;         /* PYTHON, SURVEY, GROWTH: how long to read; 0 = as the probe thinks right */
-        int64_t value;                /* TUNE: what to set; PYTHON: PYTHON_LISTS_ONLY; GROWTH: growth_pack() */
+        int64_t value;                /* TUNE: what to set; PYTHON: PYTHON_LISTS_ONLY; GROWTH: growth_pack();
+                                       * LEDGER: LEDGER_WITH_BINS */
 } ProbeRequest;
 
 /* What an injected call cost and did, whichever it was. */
@@ -153,7 +156,7 @@ typedef struct ProbeReply {
                 SmapsRollup smaps;
                 ProbeTrim trim;
                 ProbeTune tune;
-                ProbeCall call; /* PYTHON, if a call was asked for */
+                ProbeCall call; /* PYTHON, if a call was asked for; LEDGER */
         };
 } ProbeReply;
 

@@ -17,6 +17,7 @@
 
 #include "probe/inject/access.h"
 #include "probe/inject/facts.h"
+#include "probe/inject/ledger.h"
 #include "probe/inject/tracee.h"
 #include "probe/inject/trim.h"
 #include "probe/inject/tune.h"
@@ -441,6 +442,18 @@ static void handle_growth(const ProbeRequest *req, Answer *a) {
         run_table_worker(req, a, work_growth);
 }
 
+static void work_ledger(const ProbeRequest *req, Answer *a) {
+        static Ledger ledger;
+
+        ledger_run(req, &a->reply, &ledger);
+        if (a->reply.result == PROBE_OK && write(a->fd, &ledger, sizeof(ledger)) != (ssize_t)sizeof(ledger))
+                set_result(a, -EIO);
+}
+
+static void handle_ledger(const ProbeRequest *req, Answer *a) {
+        run_table_worker(req, a, work_ledger);
+}
+
 static void (*const handlers[_PROBE_OP_MAX])(const ProbeRequest *, Answer *) = {
         [PROBE_OP_HELLO] = handle_hello,
         [PROBE_OP_SMAPS_ROLLUP] = handle_smaps,
@@ -451,6 +464,7 @@ static void (*const handlers[_PROBE_OP_MAX])(const ProbeRequest *, Answer *) = {
         [PROBE_OP_PYTHON] = handle_python,
         [PROBE_OP_SURVEY] = handle_survey,
         [PROBE_OP_GROWTH] = handle_growth,
+        [PROBE_OP_LEDGER] = handle_ledger,
 };
 
 static bool is_valid(const ProbeRequest *req, ssize_t n) {

@@ -116,6 +116,7 @@ typedef struct Seen {
         uint64_t release_free;   /* gperftools */
         uint64_t release_system; /* Google's tcmalloc */
         uint64_t collect, mi_malloc;
+        uint64_t property, google_property; /* tells figures */
         Text text[_FAMILY_MAX];
         Family family; /* second pass: whose neighbours are looked for */
 } Seen;
@@ -155,6 +156,8 @@ static int see_names(void *userdata, const Symbol *s, const char *name) {
                 {"MallocExtension_Internal_ReleaseMemoryToSystem", &seen->release_system},
                 {"mi_collect", &seen->collect},
                 {"mi_malloc", &seen->mi_malloc},
+                {"MallocExtension_GetNumericProperty", &seen->property},
+                {"MallocExtension_Internal_GetNumericProperty", &seen->google_property},
         };
 
         if (s->type != STT_FUNC)
@@ -219,7 +222,7 @@ static int add_ranges(const SymbolSource *src, AllocatorPlace place, Family fami
         return 0;
 }
 
-static int add(Image *im, AllocatorKind kind, const char *name, uint64_t purge, uint64_t tune) {
+static int add(Image *im, AllocatorKind kind, const char *name, uint64_t purge, uint64_t tune, uint64_t figures) {
         Allocator *a = &im->allocators[im->n_allocators];
 
         for (unsigned i = 0; i < im->n_allocators; i++)
@@ -227,7 +230,7 @@ static int add(Image *im, AllocatorKind kind, const char *name, uint64_t purge, 
                         return 0;
         if (im->n_allocators == IMAGE_ALLOCATORS_MAX)
                 return 0; /* the first of them matter most */
-        *a = (Allocator){.kind = kind, .purge = purge, .tune = tune};
+        *a = (Allocator){.kind = kind, .purge = purge, .tune = tune, .figures = figures};
         snprintf(a->name, sizeof(a->name), "%s", name);
         im->n_allocators++;
         return 1;
@@ -241,7 +244,7 @@ static int add_pools(const SymbolSource *src, AllocatorPlace place, bool beside,
 
                 if (!p->mallctl || !p->mallocx || (beside && place == ALLOCATOR_LIBRARY && p->prefix[0] == '\0'))
                         continue;
-                n += add(im, ALLOCATOR_JEMALLOC, "jemalloc", p->mallctl, p->mallctl);
+                n += add(im, ALLOCATOR_JEMALLOC, "jemalloc", p->mallctl, p->mallctl, p->mallctl);
         }
         if (n > 0)
                 r = add_ranges(src, place, FAMILY_JEMALLOC, RANGE_MALLOC_POOL, seen, im);
@@ -257,12 +260,13 @@ int allocators_add(const SymbolSource *src, AllocatorPlace place, bool beside, I
                 Family family;
                 RangeKind range; /* of a library that is nothing else */
                 const char *name;
+                uint64_t figures;
         } others[] = {
                 {seen.release_free, seen.release_free, ALLOCATOR_GPERFTOOLS, FAMILY_TCMALLOC, RANGE_MALLOC_SPIN,
-                 "gperftools tcmalloc"},
+                 "gperftools tcmalloc", seen.property},
                 {seen.release_system, seen.release_system, ALLOCATOR_TCMALLOC, FAMILY_TCMALLOC, RANGE_MALLOC_SPIN,
-                 "tcmalloc"},
-                {seen.collect, seen.mi_malloc, ALLOCATOR_MIMALLOC, FAMILY_MIMALLOC, RANGE_GUARDED, "mimalloc"},
+                 "tcmalloc", seen.google_property},
+                {seen.collect, seen.mi_malloc, ALLOCATOR_MIMALLOC, FAMILY_MIMALLOC, RANGE_GUARDED, "mimalloc", 0},
         };
 
         if (r == 0)
@@ -274,7 +278,7 @@ int allocators_add(const SymbolSource *src, AllocatorPlace place, bool beside, I
         for (size_t i = 0; i < ELEMENTSOF(others) && n == 0; i++) {
                 if (!others[i].purge || !others[i].other)
                         continue;
-                n = add(im, others[i].kind, others[i].name, others[i].purge, 0);
+                n = add(im, others[i].kind, others[i].name, others[i].purge, 0, others[i].figures);
                 if (n > 0)
                         r = add_ranges(src, place, others[i].family,
                                        place == ALLOCATOR_LIBRARY ? others[i].range : RANGE_MALLOC_SPIN, &seen, im);

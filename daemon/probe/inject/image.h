@@ -41,6 +41,7 @@ typedef struct Allocator {
         char name[32];    /* "glibc 2.36", "jemalloc" */
         uint64_t purge;   /* address of the function that purges it; never 0 */
         uint64_t tune;    /* mallopt or mallctl; 0 = it has none */
+        uint64_t figures; /* what tells its own statistics (inject/ledger.h); 0 = it has none */
 } Allocator;
 
 #define IMAGE_ALLOCATORS_MAX 3

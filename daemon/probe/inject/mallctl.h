@@ -8,7 +8,7 @@
 
 #include "probe/inject/session.h"
 
-#define MALLCTL_NAME_MAX   40
+#define MALLCTL_NAME_MAX   48
 #define MALLCTL_UNREAD     0x8080808080808080ULL /* as int64_t: below every time; as pointer: not canonical */
 #define MALLCTL_ARENAS_MAX 4095u                 /* MALLOCX_ARENA_LIMIT of jemalloc 5 */
 
