@@ -98,6 +98,42 @@ void look_make(const Survey *s, const Sample *sample, DiagnoseClass *classes, Di
         *ret = l;
 }
 
+/* Its own count of what is in memory has no swap and no program's own mappings in it; the kernel's has both. What is
+ * beyond both is left where it was. */
+void look_add_ledger(const Ledger *ledger, DiagnoseLook *l) {
+        DiagnosePart from = l->part_bytes[DIAGNOSE_ALLOCATOR] > 0 ? DIAGNOSE_ALLOCATOR : DIAGNOSE_ANONYMOUS;
+        uint64_t allocated, resident, metadata, retained, dirty, muzzy, used, rest;
+
+        if (!ledger_figure(ledger, LEDGER_ALLOCATED, &allocated) || !(l->known >> from & 1))
+                return;
+        if (!ledger_figure(ledger, LEDGER_RESIDENT, &resident)) {
+                if (!ledger_figure(ledger, LEDGER_MAPPED, &resident))
+                        return;
+                (void)ledger_figure(ledger, LEDGER_RETAINED, &retained);
+                resident = less(resident, retained);
+        }
+        (void)ledger_figure(ledger, LEDGER_METADATA, &metadata);
+        resident = resident < l->part_bytes[from] ? resident : l->part_bytes[from];
+        used = allocated + metadata < resident ? allocated + metadata : resident;
+        rest = resident - used;
+        l->part_bytes[DIAGNOSE_HEAP_USED] += used;
+        l->part_bytes[DIAGNOSE_HEAP_FREE] += rest;
+        l->part_bytes[from] -= resident;
+        l->part_bytes[DIAGNOSE_ANONYMOUS] += l->part_bytes[DIAGNOSE_ALLOCATOR];
+        l->part_bytes[DIAGNOSE_ALLOCATOR] = 0;
+        l->known |= 1u << DIAGNOSE_HEAP_USED | 1u << DIAGNOSE_HEAP_FREE;
+        l->other_malloc = true;
+        l->heap_complete = true; /* taken by the allocator itself, under its locks */
+        l->never_decays = ledger->decay_known && ledger->dirty_decay_msec < 0;
+        if (!ledger_figure(ledger, LEDGER_DIRTY, &dirty))
+                return;
+        (void)ledger_figure(ledger, LEDGER_MUZZY, &muzzy);
+        dirty = dirty + muzzy < rest ? dirty + muzzy : rest;
+        l->trim_bytes = (l->trim_known ? l->trim_bytes : 0) + dirty;
+        l->trim_known = true;
+        l->pinned_bytes += rest - dirty;
+}
+
 bool look_prediction(const Survey *s, uint64_t *ret_bytes) {
         const uint32_t needed = SURVEY_HAVE_HEAP | SURVEY_HAVE_TRIM | SURVEY_HEAP_COMPLETE;
 

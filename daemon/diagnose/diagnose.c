@@ -388,9 +388,11 @@ static void advise(const DiagnoseInput *in, Verdict *v) {
 
         if (trim >= TRIM_MIN_BYTES && !late)
                 add_remedy(v, REMEDY_RECLAIM, trim);
+        if (trim >= TRIM_MIN_BYTES && l->never_decays)
+                add_remedy(v, REMEDY_DECAY, trim);
         if (v->kind == VERDICT_PINNED && v->part == DIAGNOSE_PYTHON_FREE)
                 add_remedy(v, REMEDY_PYTHON_MALLOC, (double)l->part_bytes[DIAGNOSE_PYTHON_FREE]);
-        if (heap)
+        if (heap && !l->other_malloc)
                 advise_heap(l, trim, v);
         if (trim >= TRIM_MIN_BYTES && late)
                 add_remedy(v, REMEDY_RECLAIM, trim);

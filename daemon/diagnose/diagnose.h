@@ -54,6 +54,8 @@ typedef struct DiagnoseLook {
         uint64_t mmap_threshold_bytes;       /* that malloc has come to; 0 = not known, or fixed by the program */
         uint64_t usage_bytes;                /* what is compared with the limit; 0 = not known: RSS then */
         uint64_t n_threads;
+        bool other_malloc;            /* the heap is not glibc's, or not its alone */
+        bool never_decays;            /* and keeps free pages for good, as it is set now */
         const DiagnoseClass *classes; /* Shape: DIAGNOSE_CLASSES, or NULL */
 } DiagnoseLook;
 
@@ -88,6 +90,7 @@ typedef enum RemedyKind {
         REMEDY_LIMIT,          /* the working set needs more than the limit */
         REMEDY_FILES,          /* what is mapped or cached: drop it, or count it in the limit */
         REMEDY_THREADS,        /* too many threads, or stacks too deep */
+        REMEDY_DECAY,          /* jemalloc keeps free pages for good: have it give them back in time */
         REMEDY_PYTHON_MALLOC,  /* PYTHONMALLOC=malloc at the next start: pages go back, not only whole arenas */
         _REMEDY_MAX,
 } RemedyKind;

@@ -28,6 +28,7 @@ static const char *const remedies[_REMEDY_MAX] = {
         [REMEDY_LIMIT] = "raise_limit",
         [REMEDY_FILES] = "drop_files",
         [REMEDY_THREADS] = "fewer_threads",
+        [REMEDY_DECAY] = "decay",
         [REMEDY_PYTHON_MALLOC] = "python_malloc",
 };
 

@@ -139,6 +139,11 @@ static void say_malloc(Buf *b, const Advice *a, const Remedy *r) {
         say_jemalloc(b, a->distro);
 }
 
+static void say_decay(Buf *b, const Advice *a _unused_, const Remedy *r _unused_) {
+        buf_adds(b, "have jemalloc give back in time: it is set to keep free pages for good (dirty_decay_ms:-1 in "
+                    "MALLOC_CONF, most likely)");
+}
+
 static void say_python_malloc(Buf *b, const Advice *a _unused_, const Remedy *r) {
         char gain[FORMAT_MAX];
 
@@ -227,6 +232,7 @@ static const Words words[_REMEDY_MAX] = {
         [REMEDY_ARENA_MAX] = {say_arenas, "MALLOC_ARENA_MAX=2"},
         [REMEDY_OTHER_MALLOC] = {say_malloc, NULL},
         [REMEDY_MMAP_THRESHOLD] = {say_threshold, "MALLOC_MMAP_THRESHOLD_=131072"},
+        [REMEDY_DECAY] = {say_decay, NULL},
         [REMEDY_PYTHON_MALLOC] = {say_python_malloc, "PYTHONMALLOC=malloc"},
         [REMEDY_FIX_LEAK] = {say_leak, NULL},
         [REMEDY_LIMIT] = {say_limit, NULL},
@@ -248,6 +254,8 @@ bool advice_command(Buf *b, const Advice *a, const Remedy *r) {
                 buf_adds(b, words[r->kind].setting);
         else if (r->kind == REMEDY_RECLAIM && a->pid > 0)
                 buf_addf(b, "plateau reclaim %d", a->pid);
+        else if (r->kind == REMEDY_DECAY && a->pid > 0)
+                buf_addf(b, "plateau tune %d dirty_decay_ms=10s", a->pid);
         else if (r->kind == REMEDY_FIX_LEAK && is_python(a) && a->pid > 0)
                 buf_addf(b, "plateau inspect %d --diff 60", a->pid);
         else if (r->kind == REMEDY_OTHER_MALLOC && jemalloc_path(&path, a->distro))
