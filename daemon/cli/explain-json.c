@@ -238,6 +238,7 @@ void explain_json(Buf *b, const Explanation *e) {
                 put_heap(&j, v);
                 put_arenas(&j, v);
                 put_python(&j, v);
+                explain_call_json(&j, &e->call);
                 put_breakdown(&j, v);
                 put_cgroup(&j, e);
                 put_growth(&j, e);

@@ -212,7 +212,8 @@ static void draw_cost(Screen *s, const Explanation *e) {
         label(s, "read");
         screen_item(s, INDENT, STYLE_DIM, "%s in %s, %s of CPU", format_bytes(x, e->last->read_bytes),
                     format_usec(y, e->last->duration_usec), format_usec((char[FORMAT_MAX]){0}, e->last->cpu_usec));
-        screen_item(s, INDENT, STYLE_DIM, "the process was not stopped");
+        screen_item(s, INDENT, STYLE_DIM,
+                    e->call.asked ? "for that the process was not stopped" : "the process was not stopped");
         screen_end(s);
 }
 
@@ -228,6 +229,7 @@ void explain_view(Screen *s, const Explanation *e) {
         screen_end(s);
         draw_heap(s, e);
         draw_python(s, e);
+        explain_call_view(s, &e->call, INDENT);
         draw_growth(s, e);
         if (e->verdict.growing)
                 explain_growth_view(s, &e->growth, e->first, e->last);

@@ -7,6 +7,7 @@
 
 #include "action/look.h"
 #include "cli/ask.h"
+#include "cli/explain-call.h"
 #include "cli/explain-growth.h"
 #include "cli/screen.h"
 #include "report/diagnosis.h"
@@ -24,7 +25,8 @@ typedef struct Explanation {
         DiagnoseLook looks[DIAGNOSE_LOOKS_MAX];
         DiagnoseClass *classes; /* DIAGNOSE_CLASSES for each look. Owner: the Explanation */
         size_t n_looks;
-        Verdict verdict; /* if n_looks > 0 */
+        ExplainCall call; /* at the last look, with --call */
+        Verdict verdict;  /* if n_looks > 0 */
         ExplainGrowth growth;
 } Explanation;
 

@@ -16,7 +16,7 @@
 #define DIFF_LOOKS        7 /* enough to see a growth that comes to its end */
 
 typedef struct ExplainArgs {
-        bool json, stacks, show_content;
+        bool json, call, allow_seccomp, stacks, show_content;
         const char *diff, *probe;
         uint64_t budget_usec, looks, samples;
 } ExplainArgs;
@@ -81,7 +81,7 @@ static Survey *take_survey(const ExplainArgs *a, Explanation *e, ProbeClient *cl
         return s;
 }
 
-static bool look(const ExplainArgs *a, Explanation *e, ProbeClient *client, Watched *w) {
+static bool look(const ExplainArgs *a, Explanation *e, ProbeClient *client, Watched *w, bool is_last) {
         Survey *s = take_survey(a, e, client);
 
         if (!s)
@@ -90,6 +90,10 @@ static bool look(const ExplainArgs *a, Explanation *e, ProbeClient *client, Watc
         look_make(s, company_is_own(&w->target) ? &e->sample : NULL, e->classes + e->n_looks * DIAGNOSE_CLASSES,
                   &e->looks[e->n_looks]);
         e->looks[e->n_looks].usage_bytes = e->sample.usage_bytes;
+        if (a->call)
+                explain_call_make(&e->call, &e->ask, client, is_last, a->allow_seccomp);
+        if (e->call.known)
+                look_add_ledger(&e->call.ledger, &e->looks[e->n_looks]);
         e->n_looks++;
         if (!e->first)
                 e->first = s;
@@ -111,7 +115,7 @@ static void explain(const ExplainArgs *a, uint64_t diff_usec, pid_t pid, Explana
         watched_init(&w, pid);
         for (size_t i = 0; e->classes && i < n; i++) {
                 if (!ask_wait(&e->ask, begin + (i ? diff_usec * i / (n - 1) : 0), "last look") ||
-                    !look(a, e, client, &w)) {
+                    !look(a, e, client, &w, i + 1 == n)) {
                         e->n_looks = 0;
                         break;
                 }
@@ -194,6 +198,10 @@ static const ArgOption options[] = {
          "With --stacks: how many chunks of a size. Default: 8."},
         {"show-content", 0, ARG_FLAG, NULL, offsetof(ExplainArgs, show_content), 0, 0,
          "With --stacks: show the first bytes of those chunks too, escaped. They may be secrets of the program."},
+        {"call", 'c', ARG_FLAG, NULL, offsetof(ExplainArgs, call), 0, 0,
+         "Also have jemalloc or tcmalloc tell its own statistics: a call in the process, as reclaim makes one."},
+        {"allow-seccomp", 0, ARG_FLAG, NULL, offsetof(ExplainArgs, allow_seccomp), 0, 0,
+         "With --call: also under a seccomp filter whose verdict on our system calls is not known."},
         {"budget", 'b', ARG_DURATION, "TIME", offsetof(ExplainArgs, budget_usec), USEC_PER_MSEC, 10 * USEC_PER_MINUTE,
          "How long one look may read. A larger heap is told to be incomplete. Default: 5s."},
         {"probe", 0, ARG_TEXT, "PATH", offsetof(ExplainArgs, probe), 0, 0,
@@ -237,8 +245,12 @@ const Command command_explain = {
                 "rest}], samples [{chunk_bytes, python_type, words []}]}] (with --stacks)}; sizes []; "
                 "python {version, arenas, arena_bytes, used_bytes, free_bytes, blocks_in_use, pools_in_use, "
                 "pools_free, pools_unread, pool_bytes, sparse_arenas, sparse_arena_bytes, sparse_used_bytes, "
-                "sparse_blocks_in_use}; survey {duration_usec, cpu_usec, read_bytes, torn, unread_bytes, complete, "
-                "out_of_time, swapped}. What is not known is null.",
+                "sparse_blocks_in_use}; call {result, reason, detail, call, stop_usec, ...}; allocator_stats {name, "
+                "allocated_bytes, active_bytes, metadata_bytes, resident_bytes, mapped_bytes, retained_bytes, "
+                "dirty_bytes, muzzy_bytes, thread_cache_bytes, central_cache_bytes, transfer_cache_bytes, arenas, "
+                "dirty_decay_ms, bins [{size_bytes, slabs, slab_regions, in_use, wasted_bytes}], bins_wasted_bytes}; "
+                "survey {duration_usec, cpu_usec, read_bytes, torn, unread_bytes, complete, out_of_time, swapped}. "
+                "What is not known is null.",
         .exits = "0\texplained; look at survey.complete for how well\n"
                  "1\terror: no such process, or the probe failed\n"
                  "2\twrong command line\n"
