@@ -325,7 +325,7 @@ static void churn(void) {
 }
 
 static void begin_churn(void) {
-        for (int i = 0; i < 1000; i++)
+        for (size_t n = 0; n < 256 * MIB; n += step_bytes) /* until each was given out several times */
                 churn();
 }
 
