@@ -15,12 +15,11 @@ static const double TRIM_MIN_BYTES = 8 * MIB, TRIM_MIN_OF_RSS = 0.10;
 static const double PINNED_MIN_BYTES = 16 * MIB, PINNED_MIN_OF_RSS = 0.25;
 static const double DOMINANT = 0.5;       /* share of all growth, or of RSS, that makes one part the cause */
 static const double LATE_OF_WHOLE = 0.35; /* a growth that has slowed down to this is a warm-up */
-static const double FALL_OF_GROWTH =
-        0.3; /* what falls back deeper than this, from one look to the next, is a saw ... */
-static const double FALL_OF_STEADY = 0.1; /* ... and what falls deeper than this has no end that could be told */
+static const double FALL_OF_GROWTH = 0.3; /* what falls back deeper from one look to the next is a saw ... */
+static const double FALL_OF_STEADY = 0.1; /* ... and has no end that could be told, if it is deeper than this */
 static const double NEAR_LIMIT = 0.9;
 static const double HEADROOM = 1.25;
-static const uint64_t ARENAS_FEW = 2; /* what MALLOC_ARENA_MAX=2 would leave */
+static const uint64_t ARENAS_FEW = 2;                    /* what MALLOC_ARENA_MAX=2 would leave */
 static const uint64_t MMAP_THRESHOLD_BYTES = 128 * 1024; /* malloc's own at the start */
 
 static const VerdictKind kind_of_part[_DIAGNOSE_PART_MAX] = {
@@ -30,6 +29,12 @@ static const VerdictKind kind_of_part[_DIAGNOSE_PART_MAX] = {
         [DIAGNOSE_STACKS] = VERDICT_STACKS,         [DIAGNOSE_FILES] = VERDICT_FILES,
         [DIAGNOSE_SHARED] = VERDICT_SHARED,         [DIAGNOSE_PAGE_CACHE] = VERDICT_FILES,
         [DIAGNOSE_TMPFS] = VERDICT_SHARED,          [DIAGNOSE_KERNEL] = VERDICT_UNKNOWN,
+};
+
+/* An allocator's memory: what is in use, and what it holds beside that. HEAP_USED: none. */
+static const DiagnosePart free_of[_DIAGNOSE_PART_MAX] = {
+        [DIAGNOSE_HEAP_USED] = DIAGNOSE_HEAP_FREE,
+        [DIAGNOSE_PYTHON] = DIAGNOSE_PYTHON_FREE,
 };
 
 /* Beyond RSS: they count against the cgroup's limit alone. */
@@ -49,6 +54,11 @@ static double figure_uss(const DiagnoseLook *l, unsigned which _unused_) {
 
 static double figure_part(const DiagnoseLook *l, unsigned which) {
         return (double)l->part_bytes[which];
+}
+
+/* What an allocator has, in use and free. */
+static double figure_held(const DiagnoseLook *l, unsigned used) {
+        return figure_part(l, used) + figure_part(l, free_of[used]);
 }
 
 static double seconds(const DiagnoseLook *from, const DiagnoseLook *to) {
@@ -203,40 +213,89 @@ static void find_class(const DiagnoseInput *in, Verdict *v) {
 typedef struct Grown {
         double all, best;
         DiagnosePart part;
+        FigureFn figure; /* whose end is the growth's end, of @which */
+        unsigned which;
+        bool unsure; /* that it is this part, and not its other half */
 } Grown;
+
+static void add_grown(Grown *g, DiagnosePart part, double bytes, FigureFn figure, unsigned which, bool unsure) {
+        if (bytes <= 0)
+                return;
+        g->all += bytes;
+        if (bytes > g->best)
+                *g = (Grown){g->all, bytes, part, figure, which, unsure};
+}
+
+/* Which share of what an allocator's memory grew by is in use? By regression: where the program's use is a saw, what is
+ * in use at a look is chance, but what it has is not. @ret_error: one standard error of it. */
+static double share_in_use(const DiagnoseInput *in, unsigned used, double *ret_error) {
+        double n = (double)in->n, su = 0, sh = 0, suu = 0, shh = 0, suh = 0, share;
+
+        for (size_t i = 0; i < in->n; i++) { /* from the first on, or the squares lose the little that grows */
+                double u = figure_part(&in->looks[i], used) - figure_part(&in->looks[0], used);
+                double h = figure_held(&in->looks[i], used) - figure_held(&in->looks[0], used);
+
+                su += u;
+                sh += h;
+                suu += u * u;
+                shh += h * h;
+                suh += u * h;
+        }
+        suu -= su * su / n;
+        shh -= sh * sh / n;
+        suh -= su * sh / n;
+        share = suh / shh;
+        *ret_error = in->n > 2 ? sqrt(fmax(suu - share * suh, 0) / (n - 2) / shh) : 0;
+        return share;
+}
+
+/* An allocator whose memory grows: in use, or held in vain? Return: false: it does not grow as a whole. */
+static bool add_held(const DiagnoseInput *in, DiagnosePart used, Grown *g) {
+        double grown = growth(in, figure_held, used), share, error;
+        bool unsure;
+
+        if (grown < growth_min(in))
+                return false;
+        share = share_in_use(in, used, &error);
+        unsure = fabs(share - 0.5) <= error;
+        share = fmin(fmax(share, 0), 1);
+        add_grown(g, used, share * grown, figure_held, used, unsure);
+        add_grown(g, free_of[used], (1 - share) * grown, figure_held, used, unsure);
+        return true;
+}
 
 /* The parts that grow: of RSS, or those that the cgroup alone counts. */
 static Grown grown_parts(const DiagnoseInput *in, bool of_cgroup) {
         uint32_t known = known_in_all(in);
         Grown ret = {0};
 
+        for (unsigned p = 0; p < _DIAGNOSE_PART_MAX; p++)
+                if (is_of_cgroup((DiagnosePart)p) != of_cgroup)
+                        known &= ~(1u << p);
         for (unsigned p = 0; p < _DIAGNOSE_PART_MAX; p++) {
-                double g =
-                        (known >> p & 1) && is_of_cgroup((DiagnosePart)p) == of_cgroup ? growth(in, figure_part, p) : 0;
+                uint32_t both = 1u << p | 1u << free_of[p];
 
-                if (g <= 0)
-                        continue;
-                ret.all += g;
-                if (g > ret.best) {
-                        ret.best = g;
-                        ret.part = (DiagnosePart)p;
-                }
+                if (free_of[p] && (known & both) == both && add_held(in, (DiagnosePart)p, &ret))
+                        known &= ~both;
         }
+        for (unsigned p = 0; p < _DIAGNOSE_PART_MAX; p++)
+                if (known >> p & 1)
+                        add_grown(&ret, (DiagnosePart)p, growth(in, figure_part, p), figure_part, p, false);
         return ret;
 }
 
 /* What leaks fills what is free first: RSS stays as it is, until that is used up. */
 static bool fills_free(const DiagnoseInput *in, const Grown *g) {
-        return g->part == DIAGNOSE_HEAP_USED && (known_in_all(in) >> DIAGNOSE_HEAP_FREE & 1) &&
-               growth(in, figure_part, DIAGNOSE_HEAP_FREE) < -DOMINANT * g->best;
+        return free_of[g->part] && (known_in_all(in) >> free_of[g->part] & 1) &&
+               growth(in, figure_part, free_of[g->part]) < -DOMINANT * g->best;
 }
 
 /* Has the growth come to its end? A saw's last third says nothing of that. */
-static bool has_ended(const DiagnoseInput *in, const Verdict *v) {
-        double g = growth(in, figure_part, v->part);
-
-        return in->n > 2 && v->late_bytes_per_s < LATE_OF_WHOLE * v->part_bytes_per_s &&
-               deepest_fall(in, figure_part, v->part) < FALL_OF_STEADY * g;
+static bool has_ended(const DiagnoseInput *in, const Grown *g) {
+        return in->n > 2 &&
+               slope(in, late_from(in), g->figure, g->which, NULL) <
+                       LATE_OF_WHOLE * slope(in, 0, g->figure, g->which, NULL) &&
+               deepest_fall(in, g->figure, g->which) < FALL_OF_STEADY * growth(in, g->figure, g->which);
 }
 
 /* Free memory that grows: is it to be had back? */
@@ -264,12 +323,12 @@ static bool judge_growth(const DiagnoseInput *in, bool of_cgroup, Verdict *ret) 
                 v.late_bytes_per_s = slope(in, late_from(in), figure_part, g.part, NULL);
         if (g.part == DIAGNOSE_HEAP_FREE)
                 v.kind = kind_of_free(in, g.best);
-        else if (!of_cgroup && has_ended(in, &v)) {
+        else if (!of_cgroup && g.part != DIAGNOSE_PYTHON_FREE && has_ended(in, &g)) {
                 if (g.best < least(in, WARM_UP_MIN_BYTES, WARM_UP_MIN_OF_RSS))
                         return false;
                 v.kind = VERDICT_WARM_UP;
         }
-        if (g.best < DOMINANT * g.all)
+        if (g.best < DOMINANT * g.all || g.unsure)
                 v.kind = VERDICT_UNKNOWN;
         if (g.part == DIAGNOSE_ALLOCATOR)
                 v.confidence *= 0.5; /* in use and free are not told apart there */
@@ -280,8 +339,10 @@ static bool judge_growth(const DiagnoseInput *in, bool of_cgroup, Verdict *ret) 
 }
 
 /* Pages of a fork become its own while RSS stays. */
-static bool copies_grow(const DiagnoseInput *in) {
-        return in->n > 1 && growth(in, figure_uss, 0) >= growth_min(in);
+static bool copies_grow(const DiagnoseInput *in, const Verdict *v) {
+        double copied = growth(in, figure_uss, 0);
+
+        return v->growing && copied >= growth_min(in) && v->rss_bytes_per_s < DOMINANT * v->uss_bytes_per_s;
 }
 
 /* ---- what is there */
@@ -311,7 +372,7 @@ static void judge_state(const DiagnoseInput *in, Verdict *v) {
                 v->kind = VERDICT_PINNED;
                 v->part = python > held ? DIAGNOSE_PYTHON_FREE : DIAGNOSE_HEAP_FREE;
                 v->confidence = 0.9;
-        } else if (copies_grow(in)) {
+        } else if (copies_grow(in, v)) {
                 v->kind = VERDICT_COPY_ON_WRITE;
                 v->confidence = 0.7;
         } else if (in->n > 1) {
@@ -366,9 +427,9 @@ static void advise_limit(const DiagnoseInput *in, Verdict *v) {
         double floor_bytes = INFINITY, limit = (double)in->limit_bytes;
 
         for (size_t i = 0; i < in->n; i++)
-                floor_bytes = fmin(floor_bytes, used(&in->looks[i]) - (in->looks[i].trim_known
-                                                                               ? (double)in->looks[i].trim_bytes
-                                                                               : 0));
+                floor_bytes =
+                        fmin(floor_bytes,
+                             used(&in->looks[i]) - (in->looks[i].trim_known ? (double)in->looks[i].trim_bytes : 0));
         if (!(limit > 0) || floor_bytes <= NEAR_LIMIT * limit)
                 return;
         add_remedy(v, REMEDY_LIMIT, 0);
@@ -415,7 +476,7 @@ void diagnose(const DiagnoseInput *in, Verdict *ret) {
                 v.uss_bytes_per_s = slope(in, 0, figure_uss, 0, NULL);
         }
         /* the process' own memory first: page cache grows beside everything, and the kernel can take it back */
-        if (!v.growing || (!judge_growth(in, false, &v) && (copies_grow(in) || !judge_growth(in, true, &v))))
+        if (!v.growing || (!judge_growth(in, false, &v) && (copies_grow(in, &v) || !judge_growth(in, true, &v))))
                 judge_state(in, &v);
         if (v.growing && (v.kind == VERDICT_LIVE_GROWTH || v.kind == VERDICT_WARM_UP))
                 find_class(in, &v);

@@ -21,6 +21,7 @@ typedef struct Case {
         Line line[5];
         double trim_start_mib, trim_step_mib;
         double noise_mib; /* a saw's height on the first line */
+        double tooth_mib; /* a saw within both: what every other look finds on the second line instead */
         double uss_step_mib;
         uint64_t n_arenas, arena_free_mib, limit_mib;
         bool bend;
@@ -57,6 +58,44 @@ static const Case cases[] = {
          .kind = VERDICT_LIVE_GROWTH,
          .part = DIAGNOSE_HEAP_USED,
          .remedy = REMEDY_FIX_LEAK},
+        {"a leak under a saw, in a heap that grows",
+         {{DIAGNOSE_HEAP_USED, 100, 10}, {DIAGNOSE_HEAP_FREE, 60, 0}},
+         .tooth_mib = 40,
+         .n = LOOKS,
+         .kind = VERDICT_LIVE_GROWTH,
+         .part = DIAGNOSE_HEAP_USED,
+         .remedy = REMEDY_FIX_LEAK},
+        {"fragmentation under a saw",
+         {{DIAGNOSE_HEAP_USED, 100, 0}, {DIAGNOSE_HEAP_FREE, 60, 10}},
+         .tooth_mib = 40,
+         .n = LOOKS,
+         .kind = VERDICT_PINNED,
+         .part = DIAGNOSE_HEAP_FREE,
+         .remedy = REMEDY_OTHER_MALLOC},
+        {"either, under a saw",
+         {{DIAGNOSE_HEAP_USED, 100, 7}, {DIAGNOSE_HEAP_FREE, 60, 3}},
+         .tooth_mib = 40,
+         .n = LOOKS,
+         .kind = VERDICT_UNKNOWN,
+         .part = DIAGNOSE_HEAP_USED,
+         .remedy = REMEDY_NONE},
+        {"a heap that grew until its saw fitted in",
+         {{DIAGNOSE_HEAP_USED, 100, 0}, {DIAGNOSE_HEAP_FREE, 60, 40}},
+         .tooth_mib = 30,
+         .trim_start_mib = 1,
+         .bend = true,
+         .n = LOOKS,
+         .kind = VERDICT_PINNED,
+         .part = DIAGNOSE_HEAP_FREE,
+         .remedy = REMEDY_OTHER_MALLOC},
+        {"private pages that grow as RSS does",
+         {{DIAGNOSE_HEAP_USED, 100, 9}},
+         .noise_mib = 30,
+         .uss_step_mib = 4,
+         .n = LOOKS,
+         .kind = VERDICT_STEADY,
+         .part = DIAGNOSE_HEAP_USED,
+         .remedy = REMEDY_NONE},
         {"a leak that fills what is free",
          {{DIAGNOSE_HEAP_USED, 100, 4}, {DIAGNOSE_HEAP_FREE, 60, -4}},
          .n = LOOKS,
@@ -259,8 +298,8 @@ static void make_look(const Case *c, size_t i, DiagnoseLook *l) {
                 .arena_free_bytes = c->arena_free_mib * MIB,
         };
         for (size_t k = 0; k < ELEMENTSOF(c->line) && (k == 0 || c->line[k].part != 0); k++) {
-                double mib = at(c->line[k].start_mib, c->line[k].step_mib, i, c->bend) +
-                             (k == 0 && i % 2 ? c->noise_mib : 0);
+                double tooth = i % 2 == 0 ? 0 : k == 0 ? c->noise_mib - c->tooth_mib : k == 1 ? c->tooth_mib : 0;
+                double mib = at(c->line[k].start_mib, c->line[k].step_mib, i, c->bend) + tooth;
 
                 l->known |= 1u << c->line[k].part;
                 l->part_bytes[c->line[k].part] = bytes(mib);
