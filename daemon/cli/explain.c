@@ -13,7 +13,8 @@
 #include "util/clock.h"
 
 #define ANSWER_GRACE_USEC (15 * USEC_PER_SEC)
-#define DIFF_LOOKS        7 /* enough to see a growth that comes to its end */
+#define LOOKS_LEAST       7  /* enough to see a growth that comes to its end */
+#define LOOKS_MOST        13 /* more show a leak under a saw better, but each costs a walk of the heap */
 
 typedef struct ExplainArgs {
         bool json, call, allow_seccomp, stacks, show_content;
@@ -103,9 +104,16 @@ static bool look(const ExplainArgs *a, Explanation *e, ProbeClient *client, Watc
         return true;
 }
 
+/* One a second, as far as nobody said otherwise. */
+static size_t looks_over(const ExplainArgs *a, uint64_t diff_usec) {
+        uint64_t n = max_of(diff_usec / USEC_PER_SEC, (uint64_t)LOOKS_LEAST);
+
+        return a->looks ? a->looks : min_of(n, (uint64_t)LOOKS_MOST);
+}
+
 static void explain(const ExplainArgs *a, uint64_t diff_usec, pid_t pid, Explanation *e) {
         ProbeClient *client = ask_identify(&e->ask, pid) ? ask_start(&e->ask, a->probe) : NULL;
-        size_t n = diff_usec ? a->looks : 1;
+        size_t n = diff_usec ? looks_over(a, diff_usec) : 1;
         uint64_t begin = now_mono_usec();
         Watched w;
 
@@ -155,7 +163,7 @@ static int check(const Command *self, const ExplainArgs *a) {
 }
 
 static int explain_main(const Command *self, int argc, char **argv) {
-        ExplainArgs a = {.budget_usec = 5 * USEC_PER_SEC, .looks = DIFF_LOOKS, .samples = EXPLAIN_SAMPLES};
+        ExplainArgs a = {.budget_usec = 5 * USEC_PER_SEC, .samples = EXPLAIN_SAMPLES};
         Explanation e = EXPLANATION_NULL;
         uint64_t diff_usec = 0;
         ArgWords words;
@@ -189,7 +197,7 @@ static const ArgOption options[] = {
         {"diff", 'd', ARG_TEXT, "SECONDS", offsetof(ExplainArgs, diff), 0, 0,
          "Look several times over so long, and tell what grows. Also 5m, 1h30m."},
         {"looks", 'n', ARG_COUNT, "N", offsetof(ExplainArgs, looks), 2, DIAGNOSE_LOOKS_MAX,
-         "With --diff: how often. Default: 7."},
+         "With --diff: how often. Default: once a second, 7 to 13 times."},
         {"stacks", 's', ARG_FLAG, NULL, offsetof(ExplainArgs, stacks), 0, 0,
          "With --diff: tell what newly grown chunks hold, by their first words: vtable or other symbol, Python type, "
          "text, pointers. No stack is taken. Of text only its length and kind of characters."},

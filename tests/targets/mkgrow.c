@@ -183,22 +183,31 @@ static void cut(size_t whole_bytes, size_t live_bytes, size_t bytes) {
         munmap(block, n * sizeof(void *));
 }
 
-static void fragment_trimmable(void) {
+/* All of them of one size: a smaller one would be made of what a larger one left. */
+static void cut_trimmable(size_t bytes) {
         size_t whole = DRAWN(32768, 16384, 120000);
 
-        cut(whole, DRAWN(64, 24, 1000), max_of(step_bytes, whole));
+        cut(whole, DRAWN(64, 24, 1000), max_of(bytes, whole));
+}
+
+static void cut_pinned(size_t bytes) {
+        cut(DRAWN(1500, 1000, 3600), DRAWN(200, 24, 200), bytes);
+}
+
+static void fragment_trimmable(void) {
+        cut_trimmable(step_bytes);
 }
 
 static void fragment_pinned(void) {
-        cut(DRAWN(1500, 1000, 3600), DRAWN(200, 24, 200), step_bytes);
+        cut_pinned(step_bytes);
 }
 
 static void begin_fragment_pinned(void) {
-        cut(DRAWN(1500, 1000, 3600), 200, 40 * MIB);
+        cut_pinned(40 * MIB);
 }
 
 static void begin_fragment_trimmable(void) {
-        cut(DRAWN(32768, 16384, 120000), 64, 20 * MIB);
+        cut_trimmable(20 * MIB);
 }
 
 /* Of those that are over when it begins. */
