@@ -32,8 +32,12 @@ typedef struct Explanation {
 
 #define EXPLANATION_NULL ((Explanation){.ask = ASK_NULL})
 
-/* explain_view() - all of it, for people. */
-void explain_view(Screen *s, const Explanation *e);
+#define EXPLAIN_INDENT 11u /* of what is behind a label */
+
+/* explain_view() - one screen for people. @all: then every line, arena and size. */
+void explain_view(Screen *s, const Explanation *e, bool all);
+/* explain_label() - what the line is about, at its beginning. */
+void explain_label(Screen *s, const char *text);
 /* explain_json() - one object on one line. */
 void explain_json(Buf *b, const Explanation *e);
 

@@ -17,7 +17,7 @@
 #define LOOKS_MOST        13 /* more show a leak under a saw better, but each costs a walk of the heap */
 
 typedef struct ExplainArgs {
-        bool json, call, allow_seccomp, stacks, show_content;
+        bool json, all, call, allow_seccomp, stacks, show_content;
         const char *diff, *probe;
         uint64_t budget_usec, looks, samples;
 } ExplainArgs;
@@ -150,7 +150,7 @@ static void print(const ExplainArgs *a, const Explanation *e) {
         }
         term_init(&t, stdout);
         _cleanup_screen_ Screen s = SCREEN_INIT(&t);
-        explain_view(&s, e);
+        explain_view(&s, e, a->all);
         fputs(buf_str(&s.buf), stdout);
 }
 
@@ -194,6 +194,8 @@ static int explain_main(const Command *self, int argc, char **argv) {
 static const ArgOption options[] = {
         {"json", 'j', ARG_FLAG, NULL, offsetof(ExplainArgs, json), 0, 0,
          "One JSON object instead of text; its keys are below."},
+        {"all", 'a', ARG_FLAG, NULL, offsetof(ExplainArgs, all), 0, 0,
+         "All lines of RSS, all arenas and all sizes, below the screen."},
         {"diff", 'd', ARG_TEXT, "SECONDS", offsetof(ExplainArgs, diff), 0, 0,
          "Look several times over so long, and tell what grows. Also 5m, 1h30m."},
         {"looks", 'n', ARG_COUNT, "N", offsetof(ExplainArgs, looks), 2, DIAGNOSE_LOOKS_MAX,

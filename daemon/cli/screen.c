@@ -171,3 +171,18 @@ void screen_bar(Screen *s, Style style, unsigned width, double ratio) {
         for (unsigned i = 0; i < width; i++)
                 screen_put(s, i < full ? style : STYLE_DIM, i < full ? g->bar_full : g->bar_empty);
 }
+
+void screen_repeat(Screen *s, Style style, const char *glyph, unsigned n) {
+        _cleanup_buf_ Buf b = BUF_NULL;
+
+        for (unsigned i = 0; i < n; i++)
+                buf_adds(&b, glyph);
+        screen_put(s, style, buf_str(&b));
+}
+
+void screen_whole(Screen *s, Style style, const char *text) {
+        buf_adds(&s->buf, term_style(s->term, style));
+        buf_adds(&s->buf, text);
+        buf_adds(&s->buf, term_plain(s->term, style));
+        s->column += columns_of(text);
+}

@@ -40,6 +40,11 @@ void screen_words(Screen *s, unsigned indent, Style style, const char *text);
 /* screen_bar() - @width cells, @ratio of them full. */
 void screen_bar(Screen *s, Style style, unsigned width, double ratio);
 
+/* screen_repeat() - one glyph @n times. */
+void screen_repeat(Screen *s, Style style, const char *glyph, unsigned n);
+/* screen_whole() - our own text that is to be copied: never cut; beyond the edge the terminal wraps it. */
+void screen_whole(Screen *s, Style style, const char *text);
+
 /* screen_left() - columns left on the line. */
 unsigned screen_left(const Screen *s);
 

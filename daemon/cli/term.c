@@ -16,6 +16,7 @@
 static const Glyphs glyphs_utf8 = {
         .dot = "·", .arrow = "→", .on = "●", .half = "◐", .off = "○",
         .bar_full = "█", .bar_empty = "░", .bar_mark = "▏",
+        .fill = {"█", "▓", "▒", "▚"}, .fill_free = "░", .fill_rest = "·",
         .axis_y = "│", .axis_tick = "┤", .axis_corner = "└", .axis_x = "─", .axis_now = "┴",
         .limit = "╌", .ellipsis = "…",
 };
@@ -23,6 +24,7 @@ static const Glyphs glyphs_utf8 = {
 static const Glyphs glyphs_ascii = {
         .dot = "-", .arrow = "->", .on = "*", .half = "~", .off = "o",
         .bar_full = "#", .bar_empty = ".", .bar_mark = "|",
+        .fill = {"#", "=", "+", "o"}, .fill_free = ".", .fill_rest = "-",
         .axis_y = "|", .axis_tick = "+", .axis_corner = "+", .axis_x = "-", .axis_now = "+",
         .limit = "-", .ellipsis = "...",
 };

@@ -31,6 +31,7 @@ typedef struct Glyphs {
         const char *arrow;    /* before -> after */
         const char *on, *half, *off; /* state marks */
         const char *bar_full, *bar_empty, *bar_mark;
+        const char *fill[4], *fill_free, *fill_rest; /* sections of one bar */
         const char *axis_y, *axis_tick, *axis_corner, *axis_x, *axis_now;
         const char *limit;    /* one cell of the limit line */
         const char *ellipsis;

@@ -24,7 +24,7 @@ static void figures(const Verdict *v, const DiagnoseLook *l, Figures *f) {
 
 static const char *part_text(DiagnosePart p) {
         static const char *const texts[_DIAGNOSE_PART_MAX] = {
-                [DIAGNOSE_HEAP_USED] = "malloc's memory that the program has in use",
+                [DIAGNOSE_HEAP_USED] = "memory that the program holds in malloc's heap",
                 [DIAGNOSE_HEAP_FREE] = "memory that is free in malloc's heap",
                 [DIAGNOSE_PYTHON] = "Python's own arenas",
                 [DIAGNOSE_PYTHON_FREE] = "memory that is free in Python's own arenas",
@@ -45,8 +45,9 @@ static void say_class(Buf *b, const Verdict *v) {
 
         if (v->size_class < 0)
                 return;
-        buf_addf(b, "; most of it in chunks of %s", format_bytes(size, size_class_start((unsigned)v->size_class)));
-        buf_addf(b, " (%s, %.3g of them a second)", format_rate(rate, v->class_bytes_per_s), v->class_n_per_s);
+        buf_addf(b, "; most of it in blocks of %s", format_bytes(size, size_class_start((unsigned)v->size_class)));
+        buf_addf(b, " (%s, %.*f of them a second)", format_rate(rate, v->class_bytes_per_s),
+                 v->class_n_per_s < 10 ? 2 : 0, v->class_n_per_s);
 }
 
 void diagnosis_sentence(Buf *b, const Verdict *v, const DiagnoseLook *last) {
@@ -67,8 +68,8 @@ void diagnosis_sentence(Buf *b, const Verdict *v, const DiagnoseLook *last) {
                         break;
                 }
                 buf_addf(b,
-                         "%s is free in malloc's heap, but a trim could give back only %s of it: on the other pages "
-                         "something that lives holds them",
+                         "%s is free in malloc's heap, but only %s of it can go back: something in use lies on each of the "
+                         "other pages",
                          f.free, f.trim);
                 break;
         case VERDICT_LIVE_GROWTH:
