@@ -7,19 +7,13 @@
 #include "util/format.h"
 
 #define INDENT      (EXPLAIN_INDENT - 2) /* "%9s" has two blanks before most figures */
-#define SHARE_LEAST 0.01 /* of RSS: less is summed up, unless all is asked for */
+#define SHARE_LEAST 0.01                 /* of RSS: less is summed up, unless all is asked for */
 #define FILES_MAX   4u
 
 static const char *const labels[_PART_MAX] = {
-        [PART_MAIN_HEAP] = "main heap",
-        [PART_ARENAS] = "thread arenas",
-        [PART_MMAPPED] = "malloc's large blocks",
-        [PART_ALLOCATOR] = "allocator",
-        [PART_PYTHON] = "Python's arenas",
-        [PART_STACKS] = "stacks",
-        [PART_ANONYMOUS] = "own mappings",
-        [PART_FILES] = "mapped files",
-        [PART_SHARED] = "shared memory",
+        [PART_MAIN_HEAP] = "main heap",    [PART_ARENAS] = "thread arenas",   [PART_MMAPPED] = "malloc's large blocks",
+        [PART_ALLOCATOR] = "allocator",    [PART_PYTHON] = "Python's arenas", [PART_STACKS] = "stacks",
+        [PART_ANONYMOUS] = "own mappings", [PART_FILES] = "mapped files",     [PART_SHARED] = "shared memory",
         [PART_KERNEL] = "kernel's pages",
 };
 
@@ -99,11 +93,12 @@ static void add(Part *to, const Part *p) {
 void explain_table(Screen *s, const Explanation *e, bool all) {
         const Survey *v = e->last;
         Columns c = columns_of(s, v);
-        Part rest = {0}, sum = {.rss_bytes = v->rss_bytes,
-                                .private_bytes = v->uss_bytes,
-                                .swap_bytes = v->swap_bytes,
-                                .huge_bytes = v->huge_bytes,
-                                .hugetlb_bytes = v->hugetlb_bytes},
+        Part rest = {0},
+             sum = {.rss_bytes = v->rss_bytes,
+                    .private_bytes = v->uss_bytes,
+                    .swap_bytes = v->swap_bytes,
+                    .huge_bytes = v->huge_bytes,
+                    .hugetlb_bytes = v->hugetlb_bytes},
              told = {0};
         char x[FORMAT_MAX], y[FORMAT_MAX];
         unsigned n_files = 0;

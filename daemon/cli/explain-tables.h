@@ -9,7 +9,8 @@
 
 /* explain_table() - where RSS is. @all: every line; else the large ones and a sum of the rest. */
 void explain_table(Screen *s, const Explanation *e, bool all);
-/* explain_cgroup() - what counts against its limit, and what does not; nothing where it is not known. @all: its name. */
+/* explain_cgroup() - what counts against its limit, and what does not; nothing where it is not known. @all: its name
+ * too. */
 void explain_cgroup(Screen *s, const Explanation *e, bool all);
 /* explain_long() - arenas, and sizes of chunks. */
 void explain_long(Screen *s, const Explanation *e);

@@ -158,7 +158,8 @@ static void draw_trim(Screen *s, const Explanation *e) {
                 screen_item(s, EXPLAIN_INDENT, STYLE_PLAIN, "would give back %s",
                             format_bytes(x, h->trim_resident_bytes));
         else
-                screen_item(s, EXPLAIN_INDENT, STYLE_WARN, "cannot be foretold: which pages are in memory is not known");
+                screen_item(s, EXPLAIN_INDENT, STYLE_WARN,
+                            "cannot be foretold: which pages are in memory is not known");
         if (h->pinned_bytes > e->last->rss_bytes / 100)
                 screen_item(s, EXPLAIN_INDENT, STYLE_PLAIN, "%s free on pages with something in use",
                             format_bytes(x, h->pinned_bytes));
@@ -200,9 +201,8 @@ static void draw_growth(Screen *s, const Explanation *e) {
                 return;
         explain_label(s, "change");
         screen_item(s, EXPLAIN_INDENT, STYLE_PLAIN, "RSS %s in %s",
-                    b->rss_bytes == a->rss_bytes
-                            ? "the same"
-                            : format_signed_bytes(x, (int64_t)(b->rss_bytes - a->rss_bytes)),
+                    b->rss_bytes == a->rss_bytes ? "the same"
+                                                 : format_signed_bytes(x, (int64_t)(b->rss_bytes - a->rss_bytes)),
                     words_time(time, b->time_usec - a->time_usec));
         for (;;) {
                 int best = -1;

@@ -68,8 +68,8 @@ void diagnosis_sentence(Buf *b, const Verdict *v, const DiagnoseLook *last) {
                         break;
                 }
                 buf_addf(b,
-                         "%s is free in malloc's heap, but only %s of it can go back: something in use lies on each of the "
-                         "other pages",
+                         "%s is free in malloc's heap, but only %s of it can go back: something in use lies on each of "
+                         "the other pages",
                          f.free, f.trim);
                 break;
         case VERDICT_LIVE_GROWTH:
