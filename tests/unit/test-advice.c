@@ -135,7 +135,11 @@ static void test_words(void **state _unused_) {
                  .command = "plateau inspect 7 --diff 60"},
                 {.verdict = {.size_class = -1, .part_bytes_per_s = 1000},
                  .remedy = {.kind = REMEDY_FIX_LEAK},
-                 .text = "find what keeps it: 3.60 MB an hour"},
+                 .text = "find what keeps it: 3.60 MB an hour",
+         .command = "plateau explain 7 --diff 60 --stacks"},
+        {.verdict = {.size_class = -1, .part_bytes_per_s = 1000, .part = DIAGNOSE_ANONYMOUS},
+         .remedy = {.kind = REMEDY_FIX_LEAK},
+         .text = "find what keeps it: 3.60 MB an hour"},
                 {.remedy = {.kind = REMEDY_LIMIT, .need_bytes = 625000000, .floor_bytes = 500000000},
                  .text = "raise the limit to 625 MB: what counts against it was never below 500 MB, a trim's gain "
                          "taken "
