@@ -172,6 +172,66 @@ static void test_odd_start(void **state _unused_) {
         found_done(&f);
 }
 
+/* Chunks of 32 bytes, the last one first, each with a chunk in use behind it. */
+enum { MANY_AT = 0x1000000 };
+typedef struct Many {
+        uint64_t n, head, end; /* what the first one leads to */
+} Many;
+
+static uint64_t many_word(const Many *m, uint64_t addr) {
+        uint64_t at = addr - MANY_AT, i = at / 64;
+
+        if (addr < MANY_AT)
+                return addr == 96 - 96 ? m->head : 0; /* bins[] at 96: the heads of fastbins */
+        if (i >= m->n || at % 64 >= 32)
+                return 0;
+        return at % 32 == 8 ? 33 : at % 32 == 16 ? (i ? addr - 16 - 64 : m->end) : 0;
+}
+
+static ssize_t many_read(void *userdata, uint64_t addr, void *buf, size_t n) {
+        for (size_t i = 0; i < n; i += 8) {
+                uint64_t v = many_word(userdata, addr + i);
+
+                memcpy((char *)buf + i, &v, min_of(sizeof(v), n - i));
+        }
+        return (ssize_t)n;
+}
+
+static unsigned collect_many(Fast *fast, uint64_t n, uint64_t head, uint64_t end) {
+        static const GlibcLayout layout = {.has_fastbins = true};
+        Many m = {.n = n, .head = head, .end = end};
+        Glibc g = {.layout = &layout};
+        GlibcArena a = {.bins = 96};
+        bool out_of_time = false;
+        unsigned n_torn;
+        Window w;
+
+        assert_int_equal(window_init(&w, many_read, &m), 0);
+        n_torn = fast_collect(fast, &w, &g, &a, &out_of_time);
+        window_done(&w);
+        return n_torn;
+}
+
+static void test_fast_many(void **state _unused_) {
+        static const uint64_t sizes[] = {1, 1000, FAST_LIST_MAX, FAST_LIST_MAX + 1, 4ULL * FAST_LIST_MAX};
+        Fast f = {0};
+
+        for (size_t k = 0; k < ELEMENTSOF(sizes); k++) {
+                uint64_t last = MANY_AT + (sizes[k] - 1) * 64;
+
+                assert_int_equal(collect_many(&f, sizes[k], last, 0), 0);
+                for (uint64_t at = MANY_AT; at <= last + 64; at += 32)
+                        assert_int_equal(fast_has(&f, at), at <= last && at % 64 == 0);
+        }
+        /* a loop, short or long; more than there is room for; an address at the end of all */
+        assert_int_equal(collect_many(&f, 4096, MANY_AT + 4095 * 64, MANY_AT + 4095 * 64), 1);
+        assert_int_equal(collect_many(&f, 8, MANY_AT, MANY_AT + 7 * 64), 1);
+        assert_int_equal(collect_many(&f, FAST_ZONES_MAX * 16384ULL + 1, MANY_AT + FAST_ZONES_MAX * 16384ULL * 64, 0),
+                         1);
+        assert_int_equal(collect_many(&f, 1, UINT64_MAX & ~15ULL, 0), 1);
+        fast_done(&f);
+}
+
 static void test_pinned(void **state _unused_) {
         Found f;
 
@@ -332,12 +392,12 @@ static void test_many_files(void **state _unused_) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_layouts),      cmocka_unit_test(test_unused_heap),
-                cmocka_unit_test(test_fastbins),     cmocka_unit_test(test_pinned),
-                cmocka_unit_test(test_fast_links),   cmocka_unit_test(test_odd_start),
-                cmocka_unit_test(test_broken),       cmocka_unit_test(test_loops_end),
-                cmocka_unit_test(test_size_classes), cmocka_unit_test(test_breakdown),
-                cmocka_unit_test(test_many_files),
+                cmocka_unit_test(test_layouts),    cmocka_unit_test(test_unused_heap),
+                cmocka_unit_test(test_fastbins),   cmocka_unit_test(test_pinned),
+                cmocka_unit_test(test_fast_links), cmocka_unit_test(test_odd_start),
+                cmocka_unit_test(test_fast_many),  cmocka_unit_test(test_broken),
+                cmocka_unit_test(test_loops_end),  cmocka_unit_test(test_size_classes),
+                cmocka_unit_test(test_breakdown),  cmocka_unit_test(test_many_files),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,9 +11,8 @@ enum {
         MIN_CHUNK = 32,
         CHUNK_STRUCT = 48, /* sizeof(struct malloc_chunk), which malloc_trim leaves before the first page */
         PAGE = PAGES_PAGE,
-        REREADS = 3, /* of a header that cannot be right */
-        REWALKS = 3, /* of an arena that changed under the walk */
-        NEAR_BYTES = 16 * 1024,
+        REREADS = 3,         /* of a header that cannot be right */
+        REWALKS = 3,         /* of an arena that changed under the walk */
         SEGMENTS_MAX = 1024, /* 64 GiB in one arena */
 };
 
@@ -23,123 +22,7 @@ typedef struct Walk {
         const GlibcArena *arena;
         uint64_t run_start;  /* of free chunks that lie side by side once fastbins are emptied; 0 = none */
         uint64_t page, live; /* the page that is being filled */
-        uint64_t next_fast;  /* index of the first one not below the walk */
 } Walk;
-
-/* ---- chunks in fastbins: marked as in use, but free */
-
-static int compare(const void *a, const void *b) {
-        const uint64_t *x = a, *y = b;
-
-        return *x < *y ? -1 : *x > *y;
-}
-
-static bool push_fast(HeapWalk *h, uint64_t addr) {
-        if (h->n_fast == h->max_fast) {
-                uint64_t more = h->max_fast ? h->max_fast * 2 : 1024, *bigger;
-
-                bigger = more > HEAP_FAST_MAX ? NULL : realloc(h->fast, more * sizeof(*bigger));
-                if (!bigger)
-                        return false;
-                h->fast = bigger;
-                h->max_fast = more;
-        }
-        h->fast[h->n_fast++] = addr;
-        return true;
-}
-
-/* Chunks that were freed after each other mostly lie near each other, and a chain leads upwards or downwards. */
-static const unsigned char *read_near(HeapWalk *h, uint64_t addr, size_t n) {
-        const Window *w = h->window;
-        ssize_t got = -EFAULT;
-
-        if (!h->near && !(h->near = malloc(NEAR_BYTES)))
-                return NULL;
-        if (addr < h->near_base || addr - h->near_base + n > h->near_len) {
-                h->near_base = addr & ~(uint64_t)(NEAR_BYTES - 1);
-                got = w->read(w->userdata, h->near_base, h->near, NEAR_BYTES);
-                if (got < 0 || addr - h->near_base + n > (size_t)got) { /* across its end, or not all is mapped */
-                        h->near_base = addr;
-                        got = w->read(w->userdata, addr, h->near, n);
-                }
-                h->near_len = got > 0 ? (size_t)got : 0;
-        }
-        return addr - h->near_base + n <= h->near_len ? h->near + (addr - h->near_base) : NULL;
-}
-
-static bool read_word(HeapWalk *h, uint64_t addr, uint64_t *ret) {
-        const unsigned char *p = read_near(h, addr, sizeof(*ret));
-
-        if (p)
-                memcpy(ret, p, sizeof(*ret));
-        return p != NULL;
-}
-
-static bool is_chunk(uint64_t addr) {
-        return addr % 16 == 0;
-}
-
-/* Links are mangled with the address of the link since 2.32 (safe-linking): (address >> 12) ^ link. One way to read
- * them is nearly always no chunk's address; where both are, the chunk there tells, and the way of one link is that of
- * all. */
-enum { LINKS_UNKNOWN, LINKS_PLAIN, LINKS_MANGLED };
-
-static bool is_fast_chunk(HeapWalk *h, uint64_t addr, uint64_t size) {
-        uint64_t head;
-
-        return is_chunk(addr) && read_word(h, addr + 8, &head) && (head & ~7ULL) == size;
-}
-
-/* Return: the next chunk; 0: it was the last; 1: there is none where it leads. */
-static uint64_t follow_fast(HeapWalk *h, uint64_t at, uint64_t link, uint64_t size, unsigned *kind) {
-        uint64_t mangled = at >> 12 ^ link;
-
-        if (link == 0 || mangled == 0)
-                return 0;
-        if (*kind != LINKS_PLAIN && is_fast_chunk(h, mangled, size)) {
-                if (!is_chunk(link))
-                        *kind = LINKS_MANGLED;
-                return mangled;
-        }
-        if (*kind != LINKS_MANGLED && is_fast_chunk(h, link, size)) {
-                if (!is_chunk(mangled))
-                        *kind = LINKS_PLAIN;
-                return link;
-        }
-        return 1;
-}
-
-static void collect_fast(HeapWalk *h, const GlibcArena *a, HeapStats *stats) {
-        unsigned kind = LINKS_UNKNOWN;
-
-        h->n_fast = 0;
-        h->near_len = 0;
-        for (unsigned i = 0; i < 10; i++) {
-                uint64_t chunk, link, size = MIN_CHUNK + i * 16;
-
-                if (!glibc_fastbin(h->window, h->glibc, a, i, &chunk))
-                        return;
-                if (chunk != 0 && !is_fast_chunk(h, chunk, size))
-                        chunk = 1;
-                while (chunk > 1 && !*h->out_of_time) {
-                        if (!push_fast(h, chunk) || !read_word(h, chunk + 16, &link))
-                                chunk = 1;
-                        else
-                                chunk = follow_fast(h, chunk + 16, link, size, &kind);
-                }
-                stats->n_torn += chunk == 1;
-        }
-        if (h->n_fast)
-                qsort(h->fast, h->n_fast, sizeof(*h->fast), compare);
-}
-
-static bool is_fast(Walk *k, uint64_t addr) {
-        const HeapWalk *h = k->h;
-
-        while (k->next_fast < h->n_fast && h->fast[k->next_fast] < addr)
-                k->next_fast++;
-        return k->next_fast < h->n_fast && h->fast[k->next_fast] == addr;
-}
 
 /* ---- pages */
 
@@ -211,7 +94,7 @@ static void end_top(Walk *k, const GlibcSegment *seg) {
 
 static void take_chunk(Walk *k, uint64_t addr, uint64_t size, bool used) {
         SizeClass *c = &k->stats->classes[size_class(size)];
-        bool fast = used && is_fast(k, addr);
+        bool fast = used && fast_has(&k->h->fast, addr);
 
         if (used && !fast) {
                 k->stats->n_used++;
@@ -287,7 +170,7 @@ static uint64_t walk_chunks(Walk *k, const GlibcSegment *seg) {
 static void walk_segment(Walk *k, const GlibcSegment *seg) {
         uint64_t addr;
 
-        k->next_fast = 0;
+        fast_rewind(&k->h->fast);
         k->page = k->live = 0;
         addr = walk_chunks(k, seg);
         if (seg->has_top && addr == seg->end)
@@ -301,7 +184,7 @@ static int walk_once(HeapWalk *h, const GlibcArena *a, GlibcSegment *segs, int n
         Walk k = {.h = h, .stats = ret, .arena = a};
 
         *ret = (HeapStats){.top_bytes = a->top_size, .trim_known = h->pages->fd >= 0};
-        collect_fast(h, a, ret);
+        ret->n_torn += fast_collect(&h->fast, h->window, h->glibc, a, h->out_of_time);
         for (int i = 0; i < n; i++) {
                 window_forget(h->window);
                 walk_segment(&k, &segs[i]);
@@ -362,9 +245,5 @@ void heap_add(HeapStats *to, const HeapStats *from) {
 }
 
 void heap_walk_done(HeapWalk *h) {
-        free(h->fast);
-        free(h->near);
-        h->fast = NULL;
-        h->near = NULL;
-        h->n_fast = h->max_fast = 0;
+        fast_done(&h->fast);
 }

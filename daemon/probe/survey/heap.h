@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "probe/survey/fast.h"
 #include "probe/survey/glibc.h"
 #include "probe/survey/pages.h"
 #include "probe/survey/size-class.h"
@@ -38,17 +39,12 @@ typedef struct HeapWalk {
         Window *window;
         Pages *pages;
         const Glibc *glibc;
-        uint64_t *fast; /* Owner: the HeapWalk; addresses of chunks in fastbins, sorted */
-        uint64_t n_fast, max_fast;
+        Fast fast; /* Owner: the HeapWalk; of the arena that is walked */
         /* Each chunk in use, as it is met; again where an arena is walked again. NULL = nobody wants to know. */
         void (*on_used)(void *userdata, uint64_t addr, uint64_t size);
         void *on_used_userdata;
-        unsigned char *near; /* Owner: the HeapWalk; a block around the last link that was followed */
-        uint64_t near_base, near_len;
         const bool *out_of_time; /* set by the reader behind @window: stop, the rest is unread */
 } HeapWalk;
-
-#define HEAP_FAST_MAX (256u * 1024)
 
 /* heap_walk_done() - release the memory. */
 void heap_walk_done(HeapWalk *h);
