@@ -151,6 +151,10 @@ static void status_print(Mk *m) {
         struct mallinfo2 mi = mallinfo2();
         dprintf(STDOUT_FILENO, " arena=%zu uordblks=%zu fordblks=%zu hblkhd=%zu keepcost=%zu", mi.arena, mi.uordblks,
                 mi.fordblks, mi.hblkhd, mi.keepcost);
+#elif defined(__GLIBC__) /* before 2.33: ints, right below 4 GiB when taken as unsigned */
+        struct mallinfo mi = mallinfo();
+        dprintf(STDOUT_FILENO, " arena=%u uordblks=%u fordblks=%u hblkhd=%u keepcost=%u", (unsigned)mi.arena,
+                (unsigned)mi.uordblks, (unsigned)mi.fordblks, (unsigned)mi.hblkhd, (unsigned)mi.keepcost);
 #endif
         dprintf(STDOUT_FILENO, "%s%s\n", m->note ? " note=" : "", m->note ? m->note : "");
 }
