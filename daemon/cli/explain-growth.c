@@ -268,6 +268,8 @@ void explain_growth_view(Screen *s, const ExplainGrowth *g, const Survey *first,
 
         if (growth_rows(first, last, both ? &g->before : NULL, both ? &g->now : NULL, &r) < 0)
                 return;
+        if (r.n_sizes || r.n_maps || g->contents)
+                screen_end(s);
         draw_sizes(s, &r);
         draw_arenas(s, g, &r);
         draw_maps(s, &r);
