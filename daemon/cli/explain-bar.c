@@ -14,12 +14,13 @@ typedef struct Section {
 } Section;
 
 static const char *const labels[_DIAGNOSE_PART_MAX] = {
-        [DIAGNOSE_HEAP_USED] = "heap in use", [DIAGNOSE_HEAP_FREE] = "heap free",
-        [DIAGNOSE_PYTHON] = "Python in use",  [DIAGNOSE_PYTHON_FREE] = "Python free",
-        [DIAGNOSE_ALLOCATOR] = "allocator",   [DIAGNOSE_ANONYMOUS] = "own mappings",
-        [DIAGNOSE_STACKS] = "stacks",         [DIAGNOSE_FILES] = "mapped files",
-        [DIAGNOSE_SHARED] = "shared memory",  [DIAGNOSE_PAGE_CACHE] = "page cache",
-        [DIAGNOSE_TMPFS] = "tmpfs",           [DIAGNOSE_KERNEL] = "kernel memory",
+        [DIAGNOSE_HEAP_USED] = "heap in use",  [DIAGNOSE_HEAP_FREE] = "heap free",
+        [DIAGNOSE_PYTHON] = "Python in use",   [DIAGNOSE_PYTHON_FREE] = "Python free",
+        [DIAGNOSE_JAVA] = "Java heap",         [DIAGNOSE_ALLOCATOR] = "allocator",
+        [DIAGNOSE_ANONYMOUS] = "own mappings", [DIAGNOSE_STACKS] = "stacks",
+        [DIAGNOSE_FILES] = "mapped files",     [DIAGNOSE_SHARED] = "shared memory",
+        [DIAGNOSE_PAGE_CACHE] = "page cache",  [DIAGNOSE_TMPFS] = "tmpfs",
+        [DIAGNOSE_KERNEL] = "kernel memory",
 };
 
 const char *explain_part_label(DiagnosePart p) {

@@ -11,9 +11,17 @@
 #define FILES_MAX   4u
 
 static const char *const labels[_PART_MAX] = {
-        [PART_MAIN_HEAP] = "main heap",    [PART_ARENAS] = "thread arenas",   [PART_MMAPPED] = "malloc's large blocks",
-        [PART_ALLOCATOR] = "allocator",    [PART_PYTHON] = "Python's arenas", [PART_STACKS] = "stacks",
-        [PART_ANONYMOUS] = "own mappings", [PART_FILES] = "mapped files",     [PART_SHARED] = "shared memory",
+        [PART_MAIN_HEAP] = "main heap",
+        [PART_ARENAS] = "thread arenas",
+        [PART_MMAPPED] = "malloc's large blocks",
+        [PART_ALLOCATOR] = "allocator",
+        [PART_PYTHON] = "Python's arenas",
+        [PART_JAVA_HEAP] = "Java heap",
+        [PART_JAVA_CODE] = "Java's compiled code",
+        [PART_STACKS] = "stacks",
+        [PART_ANONYMOUS] = "own mappings",
+        [PART_FILES] = "mapped files",
+        [PART_SHARED] = "shared memory",
         [PART_KERNEL] = "kernel's pages",
 };
 

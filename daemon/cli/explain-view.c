@@ -2,6 +2,7 @@
 #include "cli/explain-view.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "cli/explain-bar.h"
 #include "cli/explain-tables.h"
@@ -119,12 +120,27 @@ static bool has_heap(const Explanation *e) {
                (double)(v->system_bytes + v->mmapped_bytes) > HEAP_LEAST * (double)v->rss_bytes;
 }
 
+/* Why there are no figures of it. */
+static void draw_no_heap(Screen *s, const Explanation *e) {
+        const char *name = e->last->allocator;
+
+        if (!name[0] || strncmp(name, "glibc", 5) == 0 || e->call.asked)
+                return;
+        explain_label(s, "heap");
+        screen_item(s, EXPLAIN_INDENT, STYLE_PLAIN, "%s's: what is in use in it cannot be told from outside", name);
+        if (strstr(name, "jemalloc") || strstr(name, "tcm"))
+                screen_item(s, EXPLAIN_INDENT, STYLE_DIM, "--call asks it");
+        screen_end(s);
+}
+
 static void draw_heap(Screen *s, const Explanation *e) {
         const Survey *v = e->last;
         char x[FORMAT_MAX];
 
-        if (!has_heap(e))
+        if (!has_heap(e)) {
+                draw_no_heap(s, e);
                 return;
+        }
         explain_label(s, "heap");
         screen_item(s, EXPLAIN_INDENT, STYLE_PLAIN, "%s in %llu arena%s", format_bytes(x, v->system_bytes),
                     (unsigned long long)v->n_arenas, v->n_arenas == 1 ? "" : "s");

@@ -23,6 +23,7 @@ typedef enum DiagnosePart {
         DIAGNOSE_HEAP_FREE,   /* free in malloc's arenas, and in memory */
         DIAGNOSE_PYTHON,      /* pymalloc's arenas: what blocks are in; all of them where that is not known */
         DIAGNOSE_PYTHON_FREE, /* the rest of them, in memory. No purge gives it back: an arena goes as a whole */
+        DIAGNOSE_JAVA,        /* a JVM's heap, live or not: only its collector knows */
         DIAGNOSE_ALLOCATOR,   /* another allocator's extents, not told apart */
         DIAGNOSE_ANONYMOUS,   /* mapped by the program itself */
         DIAGNOSE_STACKS,

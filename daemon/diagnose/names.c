@@ -33,12 +33,19 @@ static const char *const remedies[_REMEDY_MAX] = {
 };
 
 static const char *const parts[_DIAGNOSE_PART_MAX] = {
-        [DIAGNOSE_HEAP_USED] = "heap_in_use", [DIAGNOSE_HEAP_FREE] = "heap_free",
-        [DIAGNOSE_PYTHON] = "pymalloc",       [DIAGNOSE_PYTHON_FREE] = "pymalloc_free",
-        [DIAGNOSE_ALLOCATOR] = "allocator",   [DIAGNOSE_ANONYMOUS] = "anonymous",
-        [DIAGNOSE_STACKS] = "stacks",         [DIAGNOSE_FILES] = "files",
-        [DIAGNOSE_SHARED] = "shared_memory",  [DIAGNOSE_PAGE_CACHE] = "page_cache",
-        [DIAGNOSE_TMPFS] = "tmpfs",           [DIAGNOSE_KERNEL] = "kernel",
+        [DIAGNOSE_HEAP_USED] = "heap_in_use",
+        [DIAGNOSE_HEAP_FREE] = "heap_free",
+        [DIAGNOSE_PYTHON] = "pymalloc",
+        [DIAGNOSE_JAVA] = "java_heap",
+        [DIAGNOSE_PYTHON_FREE] = "pymalloc_free",
+        [DIAGNOSE_ALLOCATOR] = "allocator",
+        [DIAGNOSE_ANONYMOUS] = "anonymous",
+        [DIAGNOSE_STACKS] = "stacks",
+        [DIAGNOSE_FILES] = "files",
+        [DIAGNOSE_SHARED] = "shared_memory",
+        [DIAGNOSE_PAGE_CACHE] = "page_cache",
+        [DIAGNOSE_TMPFS] = "tmpfs",
+        [DIAGNOSE_KERNEL] = "kernel",
 };
 
 const char *verdict_name(VerdictKind k) {

@@ -10,7 +10,7 @@
 
 #include "util/smaps.h"
 
-#define PROBE_PROTO_VERSION 7
+#define PROBE_PROTO_VERSION 8
 #define PROBE_FD 3
 #define PROBE_MAGIC 0x31747250u /* "Prt1" */
 #define PROBE_DETAIL_MAX 192

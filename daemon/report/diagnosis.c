@@ -27,6 +27,7 @@ static const char *part_text(DiagnosePart p) {
                 [DIAGNOSE_HEAP_USED] = "memory that the program holds in malloc's heap",
                 [DIAGNOSE_HEAP_FREE] = "memory that is free in malloc's heap",
                 [DIAGNOSE_PYTHON] = "Python's own arenas",
+                [DIAGNOSE_JAVA] = "the Java heap",
                 [DIAGNOSE_PYTHON_FREE] = "memory that is free in Python's own arenas",
                 [DIAGNOSE_ALLOCATOR] = "its allocator's memory",
                 [DIAGNOSE_ANONYMOUS] = "memory that the program mapped itself",

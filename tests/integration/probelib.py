@@ -17,7 +17,7 @@ TUNE_TAIL = struct.Struct('<2q6I')
 PARAMS = [None, 'arena_max', 'mmap_threshold', 'trim_threshold', 'background_thread', 'dirty_decay_ms', 'muzzy_decay_ms']
 VERDICT = [None, 'taken', 'refused']
 BODY_BYTES = 184 # what follows REPLY, whatever the operation
-MAGIC, VERSION = 0x31747250, 7
+MAGIC, VERSION = 0x31747250, 8
 HELLO, SMAPS, CGROUP_DIR, TRIM_OP, TUNE, PYTHON, PLACE = 1, 2, 3, 4, 5, 6, 7
 RESULTS = ['ok', 'gone', 'access', 'traced', 'zombie', 'stopped', 'foreign_abi', 'shadow_stack', 'seccomp', 'no_libc',
            'other_malloc', 'raw_threads', 'no_safe_thread', 'no_memory', 'in_flight', 'timeout', 'protocol', 'unsupported',

@@ -7,9 +7,10 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 
 import tap
-from lib import DEADLINE_S, Skip
+from lib import DEADLINE_S, Skip, need
 from pythonlib import interpreters
 
 PLATEAU, PROBE = sys.argv[1:3]
@@ -34,10 +35,14 @@ def part(e, kind):
 class Program:
     """Reads a line when it is ready; ends when its stdin does."""
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args, until='\n', **kwargs):
         self.process = subprocess.Popen(args, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, **kwargs)
         self.pid = self.process.pid
-        self.ready = self.process.stdout.readline()
+        ready = ''
+        while until not in ready:
+            more = self.process.stdout.read(1)
+            assert more, ready
+            ready += more
 
     def __enter__(self):
         return self
@@ -163,6 +168,63 @@ def test_no_python():
         e = explain(t.pid)
         assert e['python'] is None and part(e, 'pymalloc') == 0, e
         t.kill()
+
+def javas():
+    found = {os.path.realpath(path) for path in glob.glob('/usr/lib/jvm/*/bin/java')}
+    if not found:
+        raise Skip('java is not installed')
+    return sorted(found)
+
+
+class Jvm(Program):
+    """keytool, which every Java runtime has, waits for a password; all of its heap is in memory."""
+
+    def __init__(self, java, collector):
+        self.folder = tempfile.TemporaryDirectory(prefix='plateau-java-')
+        super().__init__(java, '-Xms64m', '-Xmx64m', '-XX:+AlwaysPreTouch', '-XX:+Use' + collector, '-m',
+                         'java.base/sun.security.tools.keytool.Main', '-genkeypair', '-alias', 'x', '-keystore', 'none',
+                         stderr=subprocess.STDOUT, cwd=self.folder.name, env={**os.environ, 'LC_ALL': 'C'}, until='password')
+
+    def __exit__(self, *args):
+        self.process.kill()
+        super().__exit__(*args)
+        self.folder.cleanup()
+
+
+@tap.deadline(180)
+def test_java():
+    """a JVM's heap and compiled code are lines of their own, whichever collector it has: by its own table of itself"""
+    for java in javas():
+        for collector in ('SerialGC', 'G1GC', 'ParallelGC'):
+            with Jvm(java, collector) as t:
+                e = explain(t.pid)
+                assert e['java'] and e['java']['heap_reserved_bytes'] == 64 * MIB, (java, collector, e['java'])
+                assert e['java']['code_reserved_bytes'] > 32 * MIB, e['java']
+                assert 56 * MIB < part(e, 'java_heap') <= 64 * MIB, (java, collector, e['breakdown'])
+                assert 0 < part(e, 'java_code') < 32 * MIB and e['verdict']['part'] == 'java_heap', (e['verdict'], e['breakdown'])
+                print(f'# {java} {collector}: {e["survey"]["cpu_usec"]} us of CPU')
+    with subprocess.Popen(['sleep', '60']) as t:
+        assert explain(t.pid)['java'] is None
+        t.kill()
+
+
+def test_runtimes():
+    """musl and Go manage memory in ways that nobody outside knows: named, their memory on one line, no figure made up"""
+    with tempfile.TemporaryDirectory(prefix='plateau-musl-') as folder:
+        source = os.path.join(folder, 'hold.c')
+        with open(source, 'w', encoding='ascii') as f:
+            f.write('#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n'
+                    'int main(void) { for (int i = 0; i < 20000; i++) memset(malloc(1000), 1, 1000); puts("ready");'
+                    ' fflush(stdout); return getchar(); }\n')
+        for options in ((), ('-static',)):
+            subprocess.run([need('musl-gcc'), *options, '-o', os.path.join(folder, 'hold'), source], check=True)
+            with Program(os.path.join(folder, 'hold')) as t:
+                e = explain(t.pid)
+                assert e['allocator'] == 'musl' and part(e, 'allocator') > 18 * MIB, (options, e['allocator'], e['breakdown'])
+                assert e['heap']['in_use_bytes'] is None and e['heap']['trimmable_bytes'] is None, e['heap']
+                if INJECTOR:
+                    assert explain(t.pid, '--call')['allocator_stats'] is None
+
 
 # ---- allocators that are asked
 

@@ -24,6 +24,7 @@ typedef struct Look {
         bool have_loader, have_libc, have_libpthread, two_libcs, is_32_bit;
         char *detail;
         size_t detail_size;
+        const char *runtime; /* see Image */
 } Look;
 
 static ProbeResult refuse(Look *l, ProbeResult r, const char *fmt, ...) _printf_(3, 4);
@@ -180,8 +181,10 @@ static ProbeResult read_static(Look *l) {
         r = symtab_open(l->proc_fd, &o, &d, &file);
         if (r < 0)
                 return refuse(l, PROBE_E_NO_LIBC, "a static program, whose file cannot be read: %s", strerror(-r));
-        if (file.is_go)
+        if (file.is_go) {
+                l->runtime = "Go";
                 return refuse(l, PROBE_E_NO_LIBC, "a Go program: no C library, and a memory manager of its own");
+        }
         if (file.n_symbols == 0)
                 return refuse(l, PROBE_E_NO_LIBC, "a static program, stripped of its symbols");
         r = glibc_read(&src, &l->im, &glibc);
@@ -199,8 +202,10 @@ static ProbeResult read_static(Look *l) {
                 return refuse(l, PROBE_E_OTHER_MALLOC,
                               "a static program with %s: no call is made without glibc's malloc",
                               l->im.allocators[0].name);
-        if (symbols_each(&src, see_musl, &is_musl) == 0 && is_musl)
+        if (symbols_each(&src, see_musl, &is_musl) == 0 && is_musl) {
+                l->runtime = "musl";
                 return refuse(l, PROBE_E_OTHER_MALLOC, "musl's malloc has nothing that would give memory back");
+        }
         return refuse(l, PROBE_E_NO_LIBC, "a static program without what a call needs of glibc (malloc_trim, ...)");
 }
 
@@ -309,6 +314,7 @@ static ProbeResult refuse_foreign(Look *l) {
                     !dynsym_address(&d, "__libc_start_main"))
                         return refuse(l, PROBE_E_NO_LIBC, "malloc comes from %.120s, but on musl no call is made",
                                       o.path);
+        l->runtime = "musl";
         return refuse(l, PROBE_E_OTHER_MALLOC, "musl's malloc has nothing that would give memory back");
 }
 
@@ -341,6 +347,7 @@ ProbeResult image_read_memory(const Memory *mem, int proc_pid_fd, const Maps *ma
         };
         ProbeResult p = look(&l);
 
+        ret->runtime = l.runtime;
         if (p != PROBE_OK)
                 return p;
         bound_guards(&l.im);

@@ -63,6 +63,7 @@ typedef struct LibcSymbols {
 } LibcSymbols;
 
 typedef struct Image {
+        const char *runtime; /* also set when it is refused: "musl", "Go" manage its memory; NULL. Static */
         LibcSymbols sym;
         /* [0] is the one that `malloc` resolves to; the others serve a part of the program beside it (Rust's _rjem_) */
         Allocator allocators[IMAGE_ALLOCATORS_MAX];

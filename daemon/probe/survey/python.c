@@ -3,12 +3,10 @@
 
 #include <string.h>
 
-#include "probe/inject/remote.h"
 #include "probe/python/pymalloc.h"
 
 typedef struct Reader {
-        Source *source;
-        const Maps *maps;
+        MappedSource mapped;
         Cache cache;
         Pymalloc pymalloc;
 } Reader;
@@ -18,21 +16,17 @@ static void reader_done(Reader *r) {
         cache_done(&r->cache);
 }
 
-/* Of a file's map a page that is not there is in the file, not zero. */
 static ssize_t fetch(void *userdata, uint64_t addr, void *buf, size_t n) {
         Reader *r = userdata;
-        const Map *m = maps_find(r->maps, addr);
 
-        if (m)
-                n = min_of(n, (size_t)(m->end - addr));
-        return m && m->inode ? remote_read_some(r->source->pid, addr, buf, n) : source_read(r->source, addr, buf, n);
+        return mapped_source_read(&r->mapped, addr, buf, n);
 }
 
 /* Pools are all in one kind of memory, an arena's at least; so the map is not asked for. */
 static size_t gather(void *userdata, const uint64_t *addr, size_t n, void *buf, size_t each) {
         Reader *r = userdata;
 
-        return source_gather(r->source, addr, n, buf, each);
+        return source_gather(r->mapped.source, addr, n, buf, each);
 }
 
 /* They are sorted. Two that overlap are none. */
@@ -70,8 +64,7 @@ static void tell(const Python *p, const PythonCensus *c, const Pymalloc *pm, Sur
 
 int survey_python(int proc_pid_fd, Source *source, const Maps *maps, Ranges *owners, SurveyPython *ret) {
         static Python python; /* 14 KiB */
-        _cleanup_(reader_done)
-                Reader r = {.source = source, .maps = maps, .cache = CACHE_NULL, .pymalloc = PYMALLOC_NULL};
+        _cleanup_(reader_done) Reader r = {.mapped = {source, maps}, .cache = CACHE_NULL, .pymalloc = PYMALLOC_NULL};
         PythonCensus census = {0};
         Memory symbols = memory_of_process(source->pid);
         size_t before = owners->n;

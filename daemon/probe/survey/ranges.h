@@ -17,6 +17,8 @@ typedef enum PartKind {
         PART_MMAPPED,   /* glibc: chunks with a mapping of their own */
         PART_ALLOCATOR, /* extents of another allocator */
         PART_PYTHON,    /* pymalloc's arenas */
+        PART_JAVA_HEAP, /* what a JVM's collector has */
+        PART_JAVA_CODE, /* what its compilers made */
         PART_STACKS,    /* of threads */
         PART_ANONYMOUS, /* private memory of nobody known: mmap() by the program itself, a JIT, a JVM's heap */
         PART_FILES,     /* mapped files, each of its own */

@@ -7,7 +7,7 @@
 #include "probe/sealed.h"
 
 #define BYTES_MAX   (1ULL << 56)
-#define FLAGS_KNOWN (2u * SURVEY_HAVE_PYTHON - 1)
+#define FLAGS_KNOWN (2u * SURVEY_HAVE_JAVA - 1)
 
 /* Stretches of the struct that hold nothing but uint64_t figures, from the first to the one behind the last. */
 static const struct {

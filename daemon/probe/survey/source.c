@@ -124,3 +124,12 @@ size_t source_gather(void *userdata, const uint64_t *addr, size_t n, void *buf, 
         s->n_bytes += (uint64_t)got;
         return (size_t)got / each;
 }
+
+ssize_t mapped_source_read(void *userdata, uint64_t addr, void *buf, size_t n) {
+        const MappedSource *s = userdata;
+        const Map *m = maps_find(s->maps, addr);
+
+        if (m)
+                n = min_of(n, (size_t)(m->end - addr));
+        return m && m->inode ? remote_read_some(s->source->pid, addr, buf, n) : source_read(s->source, addr, buf, n);
+}

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "probe/inject/maps.h"
 #include "probe/survey/pages.h"
 
 typedef struct Source {
@@ -26,3 +27,12 @@ ssize_t source_read(void *userdata, uint64_t addr, void *buf, size_t n);
 /* source_gather() - a MemoryGatherFn: pieces that lie apart, by one system call for 64; the pages they begin in must be
  * in memory. */
 size_t source_gather(void *userdata, const uint64_t *addr, size_t n, void *buf, size_t each);
+
+typedef struct MappedSource {
+        Source *source;
+        const Maps *maps;
+} MappedSource;
+
+/* mapped_source_read() - as source_read() with a MappedSource, also of what is mapped from files: of those a page that
+ * is not in memory is in the file, and not zero. */
+ssize_t mapped_source_read(void *userdata, uint64_t addr, void *buf, size_t n);

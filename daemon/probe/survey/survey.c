@@ -205,6 +205,10 @@ static PartKind name_allocator(Job *j) {
         char detail[PROBE_DETAIL_MAX];
         ProbeResult p = image_read(j->pid, j->proc_fd, &j->maps, &image, detail, sizeof(detail));
 
+        if (p != PROBE_OK && image.runtime) {
+                snprintf(j->out->allocator, sizeof(j->out->allocator), "%s", image.runtime);
+                return PART_ALLOCATOR;
+        }
         if (p != PROBE_OK || image.n_allocators == 0)
                 return PART_ANONYMOUS;
         /* the second one's whole name may not fit: that there is one is what counts */
@@ -235,6 +239,10 @@ static int run(Job *j) {
                 r = survey_python(j->proc_fd, &j->source, &j->maps, &j->owners, &j->out->python);
         if (r > 0)
                 j->out->flags |= SURVEY_HAVE_PYTHON;
+        if (r >= 0)
+                r = survey_java(&j->source, &j->maps, &j->owners, &j->out->java);
+        if (r > 0)
+                j->out->flags |= SURVEY_HAVE_JAVA;
         return r < 0 ? r : survey_parts(j, anonymous);
 }
 

@@ -14,6 +14,7 @@
 #include "probe/survey/breakdown.h"
 #include "probe/survey/distro.h"
 #include "probe/survey/heap.h"
+#include "probe/survey/java.h"
 #include "probe/survey/python.h"
 
 #define SURVEY_MAGIC       0x31767253u /* "Srv1" */
@@ -30,6 +31,7 @@ enum {
         SURVEY_OUT_OF_TIME = 1 << 5,     /* the budget ended it */
         SURVEY_SWAPPED = 1 << 6,         /* parts of the heap are swapped out, and were left there */
         SURVEY_HAVE_PYTHON = 1 << 7,     /* python */
+        SURVEY_HAVE_JAVA = 1 << 8,       /* java */
 };
 
 typedef struct SurveyArena {
@@ -59,6 +61,7 @@ typedef struct Survey {
         uint32_t thresholds_fixed, pad;
         HeapStats heap;
         SurveyPython python;
+        SurveyJava java;
         SurveyArena arenas[SURVEY_ARENAS_MAX];
         Part parts[SURVEY_PARTS_MAX];
 } Survey;
