@@ -10,7 +10,7 @@
 #include "util/clock.h"
 #include "util/format.h"
 
-#define BAR_WIDTH  20u
+#define BAR_WIDTH  16u
 #define PAGE_BYTES 4096u /* as heap.h counts */
 #define HEAP_LEAST 0.05  /* of RSS */
 
@@ -302,8 +302,10 @@ void explain_view(Screen *s, const Explanation *e, bool all) {
         draw_remedies(s, e);
         explain_table(s, e, all);
         explain_cgroup(s, e, all);
-        if (e->verdict.growing)
+        if (e->verdict.growing) {
+                screen_end(s);
                 explain_growth_view(s, &e->growth, e->first, e->last);
+        }
         if (all)
                 explain_long(s, e);
         draw_cost(s, e);

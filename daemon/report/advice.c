@@ -258,7 +258,8 @@ bool advice_command(Buf *b, const Advice *a, const Remedy *r) {
                 buf_addf(b, "plateau tune %d dirty_decay_ms=10s", a->pid);
         else if (r->kind == REMEDY_FIX_LEAK && is_python(a) && a->pid > 0)
                 buf_addf(b, "plateau inspect %d --diff 60", a->pid);
-        else if (r->kind == REMEDY_FIX_LEAK && a->verdict->part == DIAGNOSE_HEAP_USED && a->pid > 0)
+        else if (r->kind == REMEDY_FIX_LEAK && a->verdict->part == DIAGNOSE_HEAP_USED && !a->last->other_malloc &&
+                 a->pid > 0)
                 buf_addf(b, "plateau explain %d --diff 60 --stacks", a->pid);
         else if (r->kind == REMEDY_OTHER_MALLOC && jemalloc_path(&path, a->distro))
                 buf_addf(b, "LD_PRELOAD=%s", buf_str(&path));

@@ -129,8 +129,31 @@ static void test_limit(void **state _unused_) {
         assert_int_equal(v.remedies[1].kind, REMEDY_NONE);
 }
 
+/* Holes that grow are not the arenas' doing. */
+static void test_arenas(void **state _unused_) {
+        for (unsigned step = 0; step <= 40; step += 40) {
+                DiagnoseLook looks[4] = {0};
+                Verdict v;
+
+                for (size_t i = 0; i < ELEMENTSOF(looks); i++) {
+                        looks[i] = (DiagnoseLook){
+                                .time_usec = i * 20000000,
+                                .rss_bytes = 400 + i * step,
+                                .part_bytes = {[DIAGNOSE_HEAP_USED] = 100, [DIAGNOSE_HEAP_FREE] = 250 + i * step},
+                                .n_arenas = 9,
+                                .arena_free_bytes = 240 + i * step};
+                        scale(&looks[i]);
+                }
+                diagnose(&(DiagnoseInput){looks, ELEMENTSOF(looks), 0}, &v);
+                assert_int_equal(v.kind, VERDICT_PINNED);
+                assert_int_equal(v.remedies[0].kind, step ? REMEDY_OTHER_MALLOC : REMEDY_ARENA_MAX);
+                assert_int_equal(v.remedies[1].kind, step ? REMEDY_NONE : REMEDY_OTHER_MALLOC);
+        }
+}
+
 int main(void) {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(test_remedies), cmocka_unit_test(test_limit)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(test_remedies), cmocka_unit_test(test_limit),
+                                           cmocka_unit_test(test_arenas)};
 
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
