@@ -10,8 +10,9 @@ import common
 LAYERS = [
     {'util'},
     {'sample', 'trend', 'diagnose', 'policy', 'probe', 'http'},
+    {'judge'},
     {'action'},
-    {'kube', 'systemd', 'report'},
+    {'kube', 'systemd', 'report', 'replay'},
     {'settings'},
     {'cli'},
     {'daemon'},
