@@ -126,6 +126,15 @@ static int set_number(const struct Command *c, const ArgOption *o, const char *s
         return 0;
 }
 
+static int add_text(const struct Command *c, const ArgOption *o, char *s, ArgTexts *texts) {
+        if (!*s)
+                return args_error(c, "--%s: expected %s, got an empty word", o->name, o->value);
+        if (texts->n == ARG_TEXTS_MAX)
+                return args_error(c, "--%s '%s': expected at most %u of them", o->name, s, ARG_TEXTS_MAX);
+        texts->text[texts->n++] = s;
+        return 0;
+}
+
 static int set_option(const struct Command *c, const ArgOption *o, char *s, void *values) {
         void *field = (char *)values + o->offset;
 
@@ -139,7 +148,7 @@ static int set_option(const struct Command *c, const ArgOption *o, char *s, void
                 *(const char **)field = s;
                 return 0;
         }
-        return set_number(c, o, s, field);
+        return o->type == ARG_TEXTS ? add_text(c, o, s, field) : set_number(c, o, s, field);
 }
 
 /* What getopt_long() wants, from our table. Option i is returned as 256 + i, so that letters need no second look-up. */

@@ -20,6 +20,7 @@ typedef enum ArgType {
         ARG_BYTES,    /* uint64_t; "4.5GB", "4500Mi" */
         ARG_DURATION, /* uint64_t microseconds; "250ms", "1h30m" */
         ARG_COUNT,    /* uint64_t decimal */
+        ARG_TEXTS,    /* ArgTexts: as ARG_TEXT, several times */
 } ArgType;
 
 typedef struct ArgOption {
@@ -31,6 +32,13 @@ typedef struct ArgOption {
         uint64_t min, max; /* of the numeric types, both included; max 0 = no bound */
         const char *help;  /* one or two sentences; wrapped when printed */
 } ArgOption;
+
+/* The values of an option that may be there several times. Owner: argv. */
+#define ARG_TEXTS_MAX 16u
+typedef struct ArgTexts {
+        const char *text[ARG_TEXTS_MAX];
+        unsigned n;
+} ArgTexts;
 
 #define ARG_END {.name = NULL}
 #define ARGS_OPTIONS_MAX 24

@@ -19,7 +19,8 @@ typedef enum CliExit {
         CLI_REFUSED = 4,    /* declined before anything was touched */
         CLI_TIMEOUT = 5,    /* no answer, or no result, in the time allowed */
         CLI_NO_TARGET = 6,  /* the daemon has no target of that name */
-        CLI_BAD_ANSWER = 65, /* EX_DATAERR of sysexits.h: what came is not a status document */
+        CLI_UNMET = 7,      /* replay --expect: something else came */
+        CLI_BAD_ANSWER = 65, /* EX_DATAERR of sysexits.h: what came is not a status document, or no trace */
         CLI_BAD_CONFIG = 78, /* EX_CONFIG: as plateaud --check-config */
 } CliExit;
 
@@ -40,6 +41,7 @@ extern const Command command_explain;
 extern const Command command_help;
 extern const Command command_inspect;
 extern const Command command_reclaim;
+extern const Command command_replay;
 extern const Command command_status;
 extern const Command command_tune;
 extern const Command command_watch;

@@ -246,6 +246,8 @@ void watch_json(Buf *b, const Watched *w) {
         json_kv_string(&j, "event", w->event == TARGET_EVENT_NONE ? "sample" : target_event_name(w->event));
         json_kv_u64_or_null(&j, "pid", named, (uint64_t)(ended ? w->ended_pid : w->target->pid));
         json_kv_string(&j, "comm", ended ? w->ended_comm : named ? w->target->comm : NULL);
+        json_seconds(&j, "age_s", w->sampled ? m->time_usec - min_of(m->time_usec, w->target->start_boot_usec)
+                                             : USEC_INFINITY);
         json_kv_u64_or_null(&j, "rss_bytes", status, m->rss_bytes);
         json_kv_u64_or_null(&j, "rss_anon_bytes", kinds, m->rss_anon_bytes);
         json_kv_u64_or_null(&j, "rss_file_bytes", kinds, m->rss_file_bytes);
