@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "probe/inject/dynsym.h"
-#include "probe/python/cache.h"
 
 #define ENTRIES_MAX 16384u /* JDK 25 has some 1,500 */
 #define NAME_MAX_OF 64
@@ -65,18 +64,9 @@ static void take_entry(Table *t, const Entry *e) {
 }
 
 /* It ends with a line without names. */
-static bool read_table(const Dynsym *d, Table *t) {
-        uint64_t symbol = dynsym_address(d, "gHotSpotVMStructs"), table, value;
+static bool read_table(Table *t, uint64_t table) {
         Entry e;
 
-        for (size_t i = 0; i < ELEMENTSOF(layout); i++) {
-                uint64_t at = dynsym_address(d, layout[i].symbol);
-
-                if (!at || !cache_word(t->m, at, &value) || value != layout[i].value)
-                        return false;
-        }
-        if (!symbol || !cache_word(t->m, symbol, &table))
-                return false;
         for (unsigned i = 0; i < ENTRIES_MAX; i++) {
                 if (!cache_read(t->m, table + i * sizeof(e), &e, sizeof(e)))
                         return false;
@@ -85,6 +75,19 @@ static bool read_table(const Dynsym *d, Table *t) {
                 take_entry(t, &e);
         }
         return false;
+}
+
+/* Where it is, if its lines are as is known. */
+static bool find_table(const Dynsym *d, Cache *m, uint64_t *ret) {
+        uint64_t symbol = dynsym_address(d, "gHotSpotVMStructs"), value;
+
+        for (size_t i = 0; i < ELEMENTSOF(layout); i++) {
+                uint64_t at = dynsym_address(d, layout[i].symbol);
+
+                if (!at || !cache_word(m, at, &value) || value != layout[i].value)
+                        return false;
+        }
+        return symbol && cache_word(m, symbol, ret);
 }
 
 static int add(uint64_t start, uint64_t bytes, PartKind kind, Ranges *owners, uint64_t *ret) {
@@ -122,12 +125,27 @@ static bool find_libjvm(const Maps *maps, Object *ret) {
         return false;
 }
 
+int java_read_table(Cache *m, uint64_t table, Ranges *owners, SurveyJava *ret) {
+        Table t = {.m = m};
+        SurveyJava found = {0};
+        int r;
+
+        if (!read_table(&t, table))
+                return 0;
+        r = add_heap(&t, owners, &found);
+        if (r == 0)
+                r = add_code(&t, owners, &found);
+        if (r < 0)
+                return r;
+        *ret = found;
+        return 1;
+}
+
 int survey_java(Source *source, const Maps *maps, Ranges *owners, SurveyJava *ret) {
         MappedSource mapped = {source, maps};
         Memory memory = memory_of_process(source->pid);
         _cleanup_(cache_done) Cache cache = CACHE_NULL;
-        Table t = {.m = &cache};
-        SurveyJava found = {0};
+        uint64_t table;
         Object o;
         Dynsym d;
         int r;
@@ -137,11 +155,5 @@ int survey_java(Source *source, const Maps *maps, Ranges *owners, SurveyJava *re
         r = cache_init(&cache, mapped_source_read, &mapped);
         if (r < 0)
                 return r;
-        if (!read_table(&d, &t))
-                return 0;
-        r = add_heap(&t, owners, &found);
-        if (r == 0)
-                r = add_code(&t, owners, &found);
-        *ret = found;
-        return r < 0 ? r : 1;
+        return find_table(&d, &cache, &table) ? java_read_table(&cache, table, owners, ret) : 0;
 }

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "probe/python/cache.h"
 #include "probe/survey/ranges.h"
 #include "probe/survey/source.h"
 
@@ -20,3 +21,6 @@ typedef struct SurveyJava {
  * Return: 1: @ret is filled, as far as it could be; 0: no JVM, or none whose table can be read; -ENOMEM; -E2BIG.
  */
 int survey_java(Source *source, const Maps *maps, Ranges *owners, SurveyJava *ret) _must_check_;
+
+/* java_read_table() - the same, where the table is known. Fuzzed. */
+int java_read_table(Cache *m, uint64_t table, Ranges *owners, SurveyJava *ret) _must_check_;
