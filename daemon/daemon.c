@@ -17,6 +17,8 @@
 
 #define FLUSH_USEC (700 * USEC_PER_MSEC)              /* of the second that a clean stop may take */
 #define PROBE_RESTART_USEC (30 * USEC_PER_SEC)
+#define TICK_MIN_USEC      (10 * USEC_PER_MSEC)        /* however soon a watch wants to look */
+#define TICK_LATE_USEC     USEC_PER_SEC                /* a tick that comes so much too late is told, however short */
 #define HEALTH_TICKS_LATE 3                           /* so many intervals without a tick and /healthz says 503 */
 
 struct Daemon {
@@ -32,6 +34,7 @@ struct Daemon {
         int proc_fd, cgroup_fd;
 
         uint64_t start_real_usec;
+        uint64_t interval_usec;                      /* from the last tick to the next, as planned */
         uint64_t last_tick_usec, last_progress_usec; /* CLOCK_BOOTTIME */
         uint64_t ticks, ticks_late;
         uint64_t reload_real_usec;
@@ -41,13 +44,12 @@ struct Daemon {
 };
 
 /* Until the next tick; never longer than the service manager's watchdog lets us. */
-static uint64_t interval_of(const Daemon *d) {
-        uint64_t interval = d->settings.sample.search_interval_usec,
-                 watchdog = notify_watchdog_interval_usec(&d->notify);
+static uint64_t interval_of(const Daemon *d, uint64_t now_usec) {
+        uint64_t interval = USEC_PER_HOUR, watchdog = notify_watchdog_interval_usec(&d->notify);
 
         for (unsigned i = 0; i < d->n_watches; i++)
-                if (watch_is_present(d->watches[i]))
-                        interval = d->settings.sample.interval_usec;
+                interval = min_of(interval, watch_wait(d->watches[i], now_usec));
+        interval = max_of(interval, (uint64_t)TICK_MIN_USEC);
         return watchdog ? min_of(interval, watchdog) : interval;
 }
 
@@ -103,7 +105,7 @@ static void fill_status(void *userdata, Buf *b) {
 static int health(void *userdata, char *text, size_t size) {
         Daemon *d = userdata;
         uint64_t age = now_boot_usec() - d->last_progress_usec,
-                 allowed = HEALTH_TICKS_LATE * interval_of(d) + USEC_PER_SEC;
+                 allowed = HEALTH_TICKS_LATE * d->interval_usec + USEC_PER_SEC;
         char ago[FORMAT_MAX];
 
         snprintf(text, size, "last sampling progress %s ago", format_usec(ago, age));
@@ -200,12 +202,12 @@ static void mind_probe(Daemon *d, uint64_t now_usec) {
 
 static int on_tick(sd_event_source *s, uint64_t usec, void *userdata) {
         Daemon *d = userdata;
-        uint64_t now = now_boot_usec(), interval;
+        uint64_t now = now_boot_usec();
         bool progressed = true;
         int r;
 
         d->ticks++;
-        if (now > usec + d->settings.sample.interval_usec)
+        if (now > usec + max_of(d->interval_usec, (uint64_t)TICK_LATE_USEC))
                 d->ticks_late++;
         d->last_tick_usec = now;
         mind_probe(d, now);
@@ -215,8 +217,8 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *userdata) {
                 d->last_progress_usec = now;
         tell_service_manager(d, progressed);
 
-        interval = interval_of(d);
-        r = sd_event_source_set_time(s, now + interval);
+        d->interval_usec = interval_of(d, now);
+        r = sd_event_source_set_time(s, now + d->interval_usec);
         return r < 0 ? r : sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 }
 

@@ -80,3 +80,15 @@ void watch_input(const WatchFacts *f, uint64_t now_usec, PolicyInput *ret) {
                 ret->week_minute = week_minute(now_real_usec(), f->settings->policy.windows_zone);
         foretell(f, now_usec, ret);
 }
+
+void score_input(const PolicyInput *in, ScoreInput *ret) {
+        *ret = (ScoreInput){
+                .now_usec = in->now_usec,
+                .usage_bytes = in->usage_bytes,
+                .limit_bytes = in->limit_bytes,
+                .known = in->trend_known && in->growing,
+                .eta_usec = in->eta_usec,
+                .eta_lo_usec = in->eta_lo_usec,
+                .eta_hi_usec = in->eta_hi_usec,
+        };
+}

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "looks.h"
+#include "policy/score.h"
 #include "settings/settings.h"
 
 /* Since when growth has been seen. */
@@ -29,6 +30,9 @@ typedef struct WatchFacts {
 
 /* watch_input() - all of @ret but what is in flight and what actions can. @now_usec: CLOCK_BOOTTIME. */
 void watch_input(const WatchFacts *f, uint64_t now_usec, PolicyInput *ret);
+
+/* score_input() - the forecast of @in, as what is compared with what comes. */
+void score_input(const PolicyInput *in, ScoreInput *ret);
 
 /* week_minute() - minutes since Monday 00:00 of @real_usec on the clock of @zone. Return: -1 when it is not known. */
 int week_minute(uint64_t real_usec, PolicyZone zone);

@@ -6,8 +6,13 @@
 #pragma once
 
 #include "looks.h"
+#include "policy/score.h"
+#include "sample/alarm.h"
+#include "sample/pace.h"
 #include "watch-input.h"
 #include "watch.h"
+
+#define LOOK_SLACK_USEC (20 * USEC_PER_MSEC) /* a tick that comes for another watch this little early is taken */
 
 struct Watch {
         WatchHost *host;
@@ -17,9 +22,17 @@ struct Watch {
 
         bool sample_known;
         Sample sample;
+        Pace pace;
+        uint64_t look_next_usec; /* when to sample next; 0 = at once */
+        Alarm alarm;
+        sd_event_source *alarm_io;
+        uint64_t alarm_limit_bytes, alarm_mark; /* what it was opened for */
+        unsigned alarm_level;
+        bool alarmed;
         Trend trend;
         TrendFit fit;
         WatchGrowth growth;
+        Score score;
         Policy policy;
         Decision decisions[_RUNG_MAX];
         TargetCounters counters;
@@ -47,3 +60,16 @@ struct Watch {
         char cannot[_RUNG_MAX][160];
         Buf evidence; /* reused */
 };
+
+/* watch-pace.c */
+/* watch_pace() - a sample was taken, for @cost_usec of CPU time: when comes the next? Then watch_burst() is of it. */
+void watch_pace(Watch *w, uint64_t cost_usec);
+double watch_burst(const Watch *w);
+/* watch_heed_waits() - a decision waits for a time (`for`, settling ...): look again when it has passed. */
+void watch_heed_waits(Watch *w);
+bool watch_is_due(const Watch *w, uint64_t now_usec);
+/* watch_look_now() - the next tick samples. */
+void watch_look_now(Watch *w);
+/* watch_forget_pace() - another process. */
+void watch_forget_pace(Watch *w);
+void watch_drop_alarm(Watch *w);

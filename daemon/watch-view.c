@@ -23,6 +23,8 @@ void watch_view(const Watch *w, TargetView *ret) {
                 .sample = w->sample,
                 .smaps = w->smaps,
                 .fit = w->fit,
+                .interval_usec = w->look_next_usec > w->sample.time_usec ? w->look_next_usec - w->sample.time_usec : 0,
+                .alarm = w->alarm.kind,
                 .by_deadline = w->policy.options.rung[RUNG_ROTATE].enabled &&
                                w->policy.options.rung[RUNG_ROTATE].eta_usec == POLICY_ETA_NEEDS,
                 .alert_firing = w->policy.alert_firing,
@@ -35,6 +37,7 @@ void watch_view(const Watch *w, TargetView *ret) {
                 .counters = &w->counters,
         };
         policy_needs(&w->policy, &ret->needs);
+        score_read(&w->score, &ret->score);
         memcpy(ret->decisions, w->decisions, sizeof(ret->decisions));
         memcpy(ret->last_outcome, w->outcome, sizeof(ret->last_outcome));
         memcpy(ret->last_outcome_known, w->outcome_known, sizeof(ret->last_outcome_known));

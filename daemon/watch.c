@@ -14,6 +14,7 @@
 #define SMAPS_INTERVAL_MIN_USEC (10 * USEC_PER_SEC)  /* however cheap it is */
 #define SMAPS_RETRY_USEC (60 * USEC_PER_SEC)         /* after a refusal */
 #define SMAPS_COST_PER_GIB_USEC 2500                 /* before it was measured here: 2.3 ms at 1 GiB, 9.7 ms at 4 GiB */
+#define SAMPLE_RETRY_USEC (5 * USEC_PER_SEC)           /* one failed, or told nothing */
 #define CHECK_INTERVAL_USEC (30 * USEC_PER_SEC)      /* between two looks whether an action could work */
 #define CGROUP_DIR_RETRY_USEC (60 * USEC_PER_SEC)
 #define SURVEY_BUDGET_MSEC_MAX 1000u                 /* of one: a larger heap is told to be read in part */
@@ -25,16 +26,13 @@ const TargetSpec *watch_spec(const Watch *w) {
         return &w->target.spec;
 }
 
-bool watch_is_present(const Watch *w) {
-        return w->present;
-}
-
 /* ---- events of the process ---- */
 
 static int on_end(sd_event_source *s, int fd _unused_, uint32_t revents _unused_, void *userdata) {
         Watch *w = userdata;
 
         sd_event_source_set_enabled(s, SD_EVENT_OFF); /* a pidfd stays readable */
+        watch_look_now(w);
         w->host->wake(w->host->userdata);
         return 0;
 }
@@ -68,6 +66,8 @@ static void tell_alert(Watch *w, const Decision *d);
 static void forget_process(Watch *w, uint64_t now_usec, TrendReset why) {
         w->generation++;
         w->sample_known = false;
+        watch_forget_pace(w);
+        score_drop(&w->score);
         w->smaps = SMAPS_ROLLUP_NULL;
         looks_reset(&w->looks);
         w->smaps_next_usec = w->cgroup_next_usec = w->check_next_usec = 0;
@@ -291,13 +291,15 @@ static void on_action_done(void *userdata, const Outcome *o) {
         }
         policy_outcome(&w->policy, o);
         if (o->rung == RUNG_RECLAIM && o->released_bytes > 0 && w->present) {
+                score_drop(&w->score);
                 trend_reset(&w->trend, o->time_usec, TREND_RESET_RECLAIM);
                 w->counters.trend_resets_total[TREND_RESET_RECLAIM]++;
         }
         watch_log_outcome(NAME(w), o);
         watch_view(w, &v);
         report_action(w->host->report, &v, o, &w->run_decision);
-        w->host->wake(w->host->userdata); /* measure what it gave */
+        watch_look_now(w); /* measure what it gave */
+        w->host->wake(w->host->userdata);
 }
 
 static void start_action(Watch *w, const Decision *d) {
@@ -352,6 +354,7 @@ static void input_of(Watch *w, uint64_t now_usec, PolicyInput *ret) {
         ret->action_in_flight = w->run != NULL;
         ret->can_reclaim = w->can[RUNG_RECLAIM];
         ret->can_rotate = w->can[RUNG_ROTATE];
+        ret->burst_bytes_per_s = watch_burst(w);
 }
 
 /* Right before an act: the loop may have been held up since the sample. What does not hold any more is not done. */
@@ -374,9 +377,12 @@ static bool still_holds(Watch *w, const PolicyInput *decided, Decision *d) {
 
 static void decide(Watch *w, uint64_t now_usec) {
         Decision last[_RUNG_MAX];
+        ScoreInput forecast;
         PolicyInput in;
 
         input_of(w, now_usec, &in);
+        score_input(&in, &forecast);
+        score_push(&w->score, &forecast);
         memcpy(last, w->decisions, sizeof(last));
         policy_step(&w->policy, &in, w->decisions);
         for (Rung r = 0; r < _RUNG_MAX; r++) {
@@ -422,9 +428,12 @@ static bool take_sample(Watch *w, uint64_t now_usec) {
         Sample s;
         int r = target_sample(&w->target, now_usec, w->host->env_limit_bytes, &s);
 
-        w->counters.sample_cost_usec_total += cpu_usec() - begin;
+        uint64_t cost = cpu_usec() - begin;
+
+        w->counters.sample_cost_usec_total += cost;
         if (r < 0) {
                 w->counters.samples_failed_total++;
+                w->look_next_usec = now_usec + SAMPLE_RETRY_USEC;
                 if (r != -ESRCH)
                         log_event(LOG_WARNING, "sample.failed", LOG_FIELDS(LF_S("target", NAME(w)), LF_I("error", r)),
                                   "%s: could not be read: %s", NAME(w), strerror(-r));
@@ -432,9 +441,12 @@ static bool take_sample(Watch *w, uint64_t now_usec) {
         }
         w->sample = s;
         w->sample_known = true;
+        w->look_next_usec = now_usec + SAMPLE_RETRY_USEC;
         if (s.have & SAMPLE_HAVE_STATUS) {
                 take_trend(w, &s);
+                watch_pace(w, cost);
                 decide(w, now_usec);
+                watch_heed_waits(w);
         }
         w->counters.samples_total++;
         return true;
@@ -454,16 +466,24 @@ bool watch_is_acting(const Watch *w) {
 
 bool watch_tick(Watch *w, uint64_t now_usec) {
         TargetEvent e;
-        int r = target_refresh(&w->target, &e);
+        int r;
 
+        if (!w->present && !watch_is_due(w, now_usec))
+                return true;
+        r = target_refresh(&w->target, &e);
         if (r < 0) {
+                w->look_next_usec = now_usec + SAMPLE_RETRY_USEC;
                 log_event(LOG_WARNING, "target.failed", LOG_FIELDS(LF_S("target", NAME(w)), LF_I("error", r)),
                           "%s: looking for it failed: %s", NAME(w), strerror(-r));
                 return false;
         }
         if (e != TARGET_EVENT_NONE)
                 on_target_event(w, e, now_usec);
-        if (!w->present)
+        if (!w->present) {
+                w->look_next_usec = now_usec + w->host->settings->sample.search_interval_usec;
+                return true;
+        }
+        if (!watch_is_due(w, now_usec))
                 return true;
         check_actions(w, now_usec);
         maybe_ask_for_cgroup(w, now_usec);
@@ -482,6 +502,7 @@ int watch_new(WatchHost *host, const TargetSpec *spec, Watch **ret) {
                 return -ENOMEM;
         w->host = host;
         w->target = TARGET_NULL;
+        w->alarm = ALARM_NULL;
         target_init(&w->target, spec, &host->source);
         trend_init(&w->trend, &host->settings->trend);
         trend_fit(&w->trend, &w->fit);
@@ -509,6 +530,7 @@ Watch *watch_free(Watch *w) {
         if (w->host->probe)
                 probe_client_abandon(w->host->probe, w);
         drop_end_source(w);
+        watch_drop_alarm(w);
         target_done(&w->target);
         buf_done(&w->evidence);
         looks_done(&w->looks);
@@ -525,4 +547,5 @@ void watch_settings_changed(Watch *w) {
                 trend_fit(&w->trend, &w->fit);
         }
         w->check_next_usec = 0;
+        watch_look_now(w);
 }

@@ -42,8 +42,8 @@ void watch_ask(Watch *w, uint64_t now_usec);
 /* watch_is_acting() - an action is in flight, and may need the probe. */
 bool watch_is_acting(const Watch *w);
 
-/* watch_is_present() - is there a process now? Decides how soon to look again. */
-bool watch_is_present(const Watch *w);
+/* watch_wait() - until its next sample, or the next look for a process, from @now_usec on. */
+uint64_t watch_wait(const Watch *w, uint64_t now_usec);
 
 /* watch_settings_changed() - after a reload; history stays, thresholds change. */
 void watch_settings_changed(Watch *w);

@@ -180,7 +180,8 @@ static inline void fixture_watched(ViewFixture *f) {
                               .reclaimed_bytes_total = 811 * FIXTURE_MB,
                               .reclaim_stop_usec_total = 216,
                               .reclaim_duration_usec_total = 290000,
-                              .sample_cost_usec_total = 12345678};
+                              .sample_cost_usec_total = 12345678,
+                              .alarms_total = 2};
         c->trend_resets_total[TREND_RESET_START] = 1;
         c->trend_resets_total[TREND_RESET_RECLAIM] = 3;
         c->decisions_total[RUNG_RECLAIM][VERB_ACT][REASON_ETA] = 3;
@@ -190,6 +191,15 @@ static inline void fixture_watched(ViewFixture *f) {
 }
 
 static inline void fixture_deadline(TargetView *v) {
+        v->interval_usec = 4500 * USEC_PER_MSEC;
+        v->alarm = ALARM_EVENTS;
+        v->score = (ScoreFigures){.n = 12,
+                                  .error_ratio = 0.08,
+                                  .error_p90_ratio = 0.31,
+                                  .covered_ratio = 0.9166666666666666,
+                                  .checked_total = 12,
+                                  .covered_total = 11,
+                                  .dropped_total = 4};
         v->by_deadline = true;
         v->needs = (PolicyNeeds){.usec = {30 * USEC_PER_SEC, 150 * USEC_PER_SEC, 90 * USEC_PER_SEC},
                                  .learned_usec = {[NEED_STARTUP] = 150 * USEC_PER_SEC},

@@ -316,6 +316,30 @@ static void draw_ladder(Screen *s, const json_t *t) {
         }
 }
 
+/* Of how often it looks, and of how good the forecasts were. */
+static void draw_sampling(Screen *s, const json_t *t) {
+        const char *alarm = doc_text(t, "sampling.alarm");
+        char text[WORDS_MAX];
+        double error, covered;
+        uint64_t v, n;
+
+        if (doc_usec(t, "sampling.interval_s", &v)) {
+                label(s, "looks");
+                screen_putf(s, STYLE_DIM, "again after %s", words_time(text, v));
+                if (alarm && strcmp(alarm, "none") != 0)
+                        screen_item(s, INDENT, STYLE_DIM, "woken by the kernel's %s",
+                                    strcmp(alarm, "threshold") == 0 ? "threshold" : "memory.events");
+                screen_end(s);
+        }
+        if (doc_u64(t, "forecast_score.of_last", &n) && n > 0 && doc_double(t, "forecast_score.error_ratio", &error) &&
+            doc_double(t, "forecast_score.covered_ratio", &covered)) {
+                label(s, "forecasts");
+                screen_putf(s, STYLE_DIM, "the last %llu were off by %.0f %%", (unsigned long long)n, error * 100);
+                screen_item(s, INDENT, STYLE_DIM, "%.0f %% within their interval", covered * 100);
+                screen_end(s);
+        }
+}
+
 static void draw_deadline(Screen *s, const json_t *t) {
         static const char *const parts[][2] = {{"drain", "drain"}, {"startup", "start-up"}, {"retries", "retries"}};
         char text[WORDS_MAX];
@@ -407,6 +431,7 @@ static void draw_target(Screen *s, const json_t *doc, const json_t *t) {
                 draw_verdict(s, t);
                 draw_ladder(s, t);
                 draw_deadline(s, t);
+                draw_sampling(s, t);
         }
         draw_actions(s, doc, t);
 }

@@ -68,6 +68,7 @@ static const CounterRow counters[] = {
         {METRIC_SAMPLES, K(samples_total)},
         {METRIC_SAMPLES_FAILED, K(samples_failed_total)},
         {METRIC_SAMPLE_CPU, K(sample_cost_usec_total), true},
+        {METRIC_ALARMS, K(alarms_total)},
         {METRIC_SURVEYS, K(surveys_total)},
         {METRIC_SURVEYS_FAILED, K(surveys_failed_total)},
         {METRIC_SURVEY_CPU, K(survey_cpu_usec_total), true},
@@ -223,6 +224,39 @@ static void write_resets(Exposition *e, const View *v _unused_, const TargetView
                                        t->counters->trend_resets_total[i]);
 }
 
+static void write_score_error(Exposition *e, const View *v _unused_, const TargetView *t) {
+        if (t->score.n == 0)
+                return;
+        exposition_double(e, LABELS({"target", name_of(t)}, {"kind", "median"}), t->score.error_ratio);
+        exposition_double(e, LABELS({"target", name_of(t)}, {"kind", "p90"}), t->score.error_p90_ratio);
+}
+
+static void write_score_covered(Exposition *e, const View *v _unused_, const TargetView *t) {
+        if (t->score.n > 0)
+                exposition_double(e, LABELS({"target", name_of(t)}), t->score.covered_ratio);
+}
+
+static void write_score_checked(Exposition *e, const View *v _unused_, const TargetView *t) {
+        const ScoreFigures *s = &t->score;
+
+        exposition_u64(e, LABELS({"target", name_of(t)}, {"result", "covered"}), s->covered_total);
+        exposition_u64(e, LABELS({"target", name_of(t)}, {"result", "missed"}), s->checked_total - s->covered_total);
+        exposition_u64(e, LABELS({"target", name_of(t)}, {"result", "dropped"}), s->dropped_total);
+}
+
+static void write_needs(Exposition *e, const View *v _unused_, const TargetView *t) {
+        if (!t->by_deadline)
+                return;
+        for (PolicyNeed n = 0; n < _NEED_MAX; n++)
+                exposition_usec(e, LABELS({"target", name_of(t)}, {"need", need_name(n)}), t->needs.usec[n]);
+        exposition_usec(e, LABELS({"target", name_of(t)}, {"need", "margin"}), t->needs.margin_usec);
+}
+
+static void write_interval(Exposition *e, const View *v _unused_, const TargetView *t) {
+        if (t->present && t->interval_usec > 0)
+                exposition_usec(e, LABELS({"target", name_of(t)}), t->interval_usec);
+}
+
 static void write_verdict(Exposition *e, const View *v _unused_, const TargetView *t) {
         for (unsigned i = 0; t->present && t->diagnosis && i < _VERDICT_MAX; i++)
                 exposition_u64(e, LABELS({"target", name_of(t)}, {"kind", verdict_name(i)}),
@@ -338,6 +372,11 @@ static const struct {
         [METRIC_FORECAST_FIT] = {write_goodness},
         [METRIC_FORECAST_SPAN] = {write_span},
         [METRIC_FORECAST_RESETS] = {write_resets, true},
+        [METRIC_FORECAST_ERROR] = {write_score_error},
+        [METRIC_FORECAST_COVERED] = {write_score_covered},
+        [METRIC_FORECASTS_CHECKED] = {write_score_checked, true},
+        [METRIC_ROTATION_NEEDS] = {write_needs},
+        [METRIC_SAMPLE_INTERVAL] = {write_interval},
         [METRIC_VERDICT] = {write_verdict},
         [METRIC_VERDICT_CONFIDENCE] = {write_verdict_confidence},
         [METRIC_HEAP_IN_USE] = {write_heap_in_use},

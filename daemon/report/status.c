@@ -109,6 +109,32 @@ static void write_sample(Json *j, const View *v, const TargetView *t) {
         json_object_end(j);
 }
 
+static void write_sampling(Json *j, const TargetView *t) {
+        json_key(j, "sampling");
+        if (!t->present) {
+                json_nil(j);
+                return;
+        }
+        json_object_begin(j);
+        document_seconds(j, "interval_s", t->interval_usec > 0 ? t->interval_usec : USEC_INFINITY);
+        json_kv_string(j, "alarm", alarm_name(t->alarm));
+        json_object_end(j);
+}
+
+/* How good the forecasts were so far; figures are null until one was compared with what came. */
+static void write_score(Json *j, const ScoreFigures *s) {
+        json_key(j, "forecast_score");
+        json_object_begin(j);
+        json_kv_u64(j, "of_last", s->n);
+        json_kv_double(j, "error_ratio", s->n > 0 ? s->error_ratio : 0.0 / 0.0);
+        json_kv_double(j, "error_p90_ratio", s->n > 0 ? s->error_p90_ratio : 0.0 / 0.0);
+        json_kv_double(j, "covered_ratio", s->n > 0 ? s->covered_ratio : 0.0 / 0.0);
+        json_kv_u64(j, "checked_total", s->checked_total);
+        json_kv_u64(j, "covered_total", s->covered_total);
+        json_kv_u64(j, "dropped_total", s->dropped_total);
+        json_object_end(j);
+}
+
 static void write_limit(Json *j, const TargetView *t) {
         const Sample *s = &t->sample;
         bool known = t->present && t->sample_known;
@@ -250,6 +276,7 @@ static void write_counters(Json *j, const TargetCounters *c) {
         json_object_begin(j);
         json_kv_u64(j, "samples_total", c->samples_total);
         json_kv_u64(j, "samples_failed_total", c->samples_failed_total);
+        json_kv_u64(j, "alarms_total", c->alarms_total);
         json_kv_u64(j, "restarts_total", c->restarts_total);
         json_kv_u64(j, "execs_total", c->execs_total);
         json_kv_u64(j, "smaps_total", c->smaps_total);
@@ -285,8 +312,10 @@ static void write_target(Json *j, const View *v, const TargetView *t) {
         json_kv_u64_or_null(j, "uid", t->present, p->uid);
         document_seconds(j, "age_s", aged ? v->now_boot_usec - p->start_boot_usec : USEC_INFINITY);
         write_sample(j, v, t);
+        write_sampling(j, t);
         write_limit(j, t);
         write_trend(j, t);
+        write_score(j, &t->score);
         json_kv_string(j, "verdict", t->verdict);
         document_diagnosis(j, t->diagnosis, t->present ? t->target->pid : 0);
         json_kv_bool(j, "dry_run", t->dry_run);

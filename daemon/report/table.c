@@ -75,6 +75,12 @@ const Metric metrics[_METRIC_MAX] = {
         [METRIC_FORECAST_SPAN] = {"plateau_forecast_span_seconds", G, "seconds", "Time that the window covers"},
         [METRIC_FORECAST_RESETS] = {"plateau_forecast_resets_total", C, "",
                                     "Times that the window was emptied, by reason"},
+        [METRIC_FORECAST_ERROR] = {"plateau_forecast_error_ratio", G, "ratio",
+                                   "Growth that came against growth foretold, of the last forecasts; 0 is exact"},
+        [METRIC_FORECAST_COVERED] = {"plateau_forecast_covered_ratio", G, "ratio",
+                                     "Share of the last forecasts whose interval held what came"},
+        [METRIC_FORECASTS_CHECKED] = {"plateau_forecasts_checked_total", C, "",
+                                      "Forecasts compared with what came; dropped: it could not be told"},
         /* diagnosis */
         [METRIC_VERDICT] = {"plateau_verdict", G, "", "1 for the verdict on the target, 0 for the others"},
         [METRIC_VERDICT_CONFIDENCE] = {"plateau_verdict_confidence_ratio", G, "ratio", "How sure the verdict is"},
@@ -88,6 +94,8 @@ const Metric metrics[_METRIC_MAX] = {
         [METRIC_SURVEY_DURATION] = {"plateau_survey_duration_seconds", G, "seconds",
                                     "What the last survey of the heap took; nothing is stopped meanwhile"},
         /* decisions and actions */
+        [METRIC_ROTATION_NEEDS] = {"plateau_rotation_needs_seconds", G, "seconds",
+                                   "What a rotation takes, by configuration or learned: its deadline is the sum"},
         [METRIC_ALERT_FIRING] = {"plateau_alert_firing", G, "", "1 while the alert of the target fires"},
         [METRIC_DECISIONS] = {"plateau_decisions_total", C, "",
                               "Decisions and skips, one a tick and rung; a series exists once it happened"},
@@ -111,6 +119,10 @@ const Metric metrics[_METRIC_MAX] = {
         [METRIC_SAMPLES_FAILED] = {"plateau_samples_failed_total", C, "", "Samples that could not be read"},
         [METRIC_SAMPLE_CPU] = {"plateau_sample_cpu_seconds_total", C, "seconds",
                                "Processor time spent on sampling the target"},
+        [METRIC_SAMPLE_INTERVAL] = {"plateau_sample_interval_seconds", G, "seconds",
+                                    "From the last sample to the next"},
+        [METRIC_ALARMS] = {"plateau_alarms_total", C, "",
+                           "Times the kernel told of the memory of the target, by a threshold or at its limit"},
         [METRIC_SMAPS_READS] = {"plateau_smaps_reads_total", C, "", "Reads of smaps_rollup"},
         [METRIC_SMAPS_FAILED] = {"plateau_smaps_failed_total", C, "", "Reads of smaps_rollup that failed"},
         [METRIC_SMAPS_SKIPPED] = {"plateau_smaps_skipped_total", C, "",
@@ -152,7 +164,7 @@ const Metric metrics[_METRIC_MAX] = {
 bool metric_label_reserved(const char *name) {
         static const char *const names[] = {
                 "target", "pid",  "comm",   "cmdline", "kind", "window",  "bound", "event",    "source",
-                "rung",   "verb", "reason", "result",  "sink", "version", "le",    "quantile",
+                "rung",   "verb", "reason", "result",  "sink", "version", "le",    "quantile", "need",
         };
 
         if (strncmp(name, "__", 2) == 0) /* reserved for internal use by Prometheus' data model */

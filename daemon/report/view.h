@@ -9,13 +9,16 @@
 #include <stdint.h>
 
 #include "policy/policy.h"
+#include "policy/score.h"
 #include "report/diagnosis.h"
+#include "sample/alarm.h"
 #include "sample/sample.h"
 #include "sample/target.h"
 #include "trend/trend.h"
 
 typedef struct TargetCounters {
         uint64_t samples_total, samples_failed_total, restarts_total, execs_total;
+        uint64_t alarms_total; /* the kernel told of a threshold, or of events at the limit */
         uint64_t smaps_total, smaps_failed_total, smaps_skipped_total; /* skipped: over the time budget */
         uint64_t trend_resets_total[_TREND_RESET_MAX];
         uint64_t decisions_total[_RUNG_MAX][_VERB_MAX][_REASON_MAX]; /* one a tick and rung */
@@ -33,6 +36,9 @@ typedef struct TargetView {
         SmapsRollup smaps; /* time_usec 0 = never read */
         TrendFit fit;
         Decision decisions[_RUNG_MAX];
+        uint64_t interval_usec; /* from the last sample to the next */
+        AlarmKind alarm;        /* what the kernel tells by itself */
+        ScoreFigures score;     /* of the forecasts so far */
         bool by_deadline; /* rotate is bound to what it needs: */
         PolicyNeeds needs;
         bool alert_firing;

@@ -39,6 +39,7 @@ typedef struct OrderRule {
 #define HELD_TOO_LONG "the limit could be reached while it waits"
 
 static const OrderRule order_rules[] = {
+        {"sample.interval_min", "sample.interval_max", .why = "the shortest is at most the longest"},
         {"trend.min_span", "trend.window", .why = "the window would never cover it"},
         {"policy.reclaim.used", "policy.rotate.used", .why = RECLAIM_FIRST},
         {"policy.reclaim.bytes", "policy.rotate.bytes", .why = RECLAIM_FIRST},
@@ -393,7 +394,7 @@ static void check_samples(const Checker *c) {
                 if (o->origin != ORIGIN_DEFAULT && (!last || is_later(o, last)))
                         last = o;
         }
-        if (!last || (c->s->trend.min_samples - 1) * c->s->sample.interval_usec <= c->s->trend.window_usec)
+        if (!last || (c->s->trend.min_samples - 1) * c->s->sample.pace.fixed_usec <= c->s->trend.window_usec)
                 return;
         problem_error(c->problems, last->mark,
                       "trend: %u samples (trend.min_samples), one every sample.interval, do not fit into trend.window",

@@ -8,6 +8,7 @@
 #include "action/action.h"
 #include "policy/policy.h"
 #include "report/options.h"
+#include "sample/pace.h"
 #include "sample/target.h"
 #include "trend/trend.h"
 #include "util/log.h"
@@ -23,7 +24,7 @@ typedef enum LogChoice {
 } LogChoice;
 
 typedef struct SampleOptions {
-        uint64_t interval_usec;        /* between two samples; default 5 s, 100 ms..10 min */
+        PaceOptions pace;              /* between two samples */
         uint64_t search_interval_usec; /* between two looks for an absent target; default 2 s */
         double smaps_budget_ratio;     /* share of one core that smaps_rollup may take; 0 = never; default 0.001 */
         uint64_t smaps_stall_max_usec; /* predicted cost above this: not read; default 50 ms */

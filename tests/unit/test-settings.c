@@ -122,6 +122,7 @@ static void test_nothing_is_half_applied(void **state _unused_) {
 static void test_defaults_are_the_modules_own(void **state _unused_) {
         _cleanup_buf_ Buf problems = BUF_NULL;
         const TrendOptions trend = TREND_OPTIONS_DEFAULT;
+        const PaceOptions pace = PACE_OPTIONS_DEFAULT;
         PolicyOptions policy = policy_options_default;
 
         assert_int_equal(load("targets: [{match: {main: true}}]", &loaded, NULL, &problems), 0);
@@ -130,6 +131,11 @@ static void test_defaults_are_the_modules_own(void **state _unused_) {
         assert_int_equal(loaded.trend.min_span_usec, trend.min_span_usec);
         assert_int_equal(loaded.trend.min_samples, trend.min_samples);
         assert_true(loaded.trend.confidence == trend.confidence);
+        assert_int_equal(loaded.sample.pace.fixed_usec, pace.fixed_usec);
+        assert_int_equal(loaded.sample.pace.min_usec, pace.min_usec);
+        assert_int_equal(loaded.sample.pace.max_usec, pace.max_usec);
+        assert_int_equal(loaded.sample.pace.burst_bytes_per_s, pace.burst_bytes_per_s);
+        assert_true(loaded.sample.pace.budget_ratio == pace.budget_ratio);
         assert_false(loaded.policy.rung[RUNG_ROTATE].enabled); /* no method, no rotation */
         policy.rung[RUNG_ROTATE].enabled = false;
         assert_int_equal(loaded.policy.dry_run, policy.dry_run);
@@ -250,7 +256,7 @@ static void test_origins_of_several_targets(void **state _unused_) {
                 "      exe: \"y\"                                   # t.yaml:3:33\n",
                 "    name: \"second\"                               # t.yaml:3:12\n",
                 "    pick: newest                                 # t.yaml:4:29\n",
-                "  interval: 5s                                   # default\n",
+                "  interval: auto                                 # default\n",
                 "  window: 10m                                    # default\n",
         };
         _cleanup_buf_ Buf problems = BUF_NULL, dump = BUF_NULL;
