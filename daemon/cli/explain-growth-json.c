@@ -219,6 +219,17 @@ static void put_contents(Json *j, const ExplainGrowth *g) {
         json_array_end(j);
 }
 
+/* Of both sides, beside the surveys. */
+static void put_cost(Json *j, const ExplainGrowth *g) {
+        const Growth *a = &g->before.head, *b = &g->now.head;
+        bool both = g->have_before && g->have_now;
+
+        json_kv_u64_or_null(j, "read_usec", both, a->duration_usec + b->duration_usec);
+        json_kv_u64_or_null(j, "read_cpu_usec", both, a->cpu_usec + b->cpu_usec);
+        json_kv_u64_or_null(j, "remembered_one_in", both && (b->flags & GROWTH_COMPARED), b->one_in);
+        json_kv_u64_or_null(j, "samples_torn", both && (b->flags & GROWTH_COMPARED), b->n_torn);
+}
+
 void explain_growth_json(Json *j, const ExplainGrowth *g, const Survey *first, const Survey *last) {
         bool both = g->have_before && g->have_now;
         GrowthRows r;
@@ -231,5 +242,6 @@ void explain_growth_json(Json *j, const ExplainGrowth *g, const Survey *first, c
         put_threads(j, &r);
         json_kv_bool(j, "places_complete", both && !r.maps_cut && !r.threads_cut);
         put_contents(j, g);
+        put_cost(j, g);
         growth_rows_done(&r);
 }
