@@ -4,15 +4,19 @@
 import contextlib
 import json
 import os
+import signal
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
 
 from lib import DEADLINE_S, need, run_tests, wait_until
-from probelib import Target
+from probelib import REPLY, RESULTS, Probe, Target, children
 
 PLATEAU, PROBE, MKLEAK, MKGROW = sys.argv[1:5]
 MIB = 1 << 20
+GROWTH, REMEMBER, COMPARE = 9, 1, 2 # PROBE_OP_GROWTH and its modes
 SECRET = 'bearer-4242-do-not-tell' # of mkgrow leak-text
 
 CXX = '''
@@ -255,12 +259,64 @@ def test_no_glibc():
     assert 'new chunks' in out and SECRET not in out, out
 
 
+def look(probe, pid, mode, budget_ms, classes=()):
+    """(flags, samples) of one PROBE_OP_GROWTH."""
+    value = len(classes) << 24 | 8 << 32 | sum(c << 8 * i for i, c in enumerate(classes))
+    probe.send(GROWTH, pid, param=mode, budget_ms=budget_ms, value=value)
+    data, fds, _, _ = socket.recv_fds(probe.socket, 4096, 1)
+    reply = REPLY.unpack_from(data)
+    assert RESULTS[reply[4]] == 'ok', reply
+    with os.fdopen(fds[0], 'rb') as f:
+        f.seek(0)
+        _, _, flags, _, _, samples = struct.unpack('<6I', f.read(24))
+    return flags, samples
+
+
 def test_budget():
-    """a first look that could not read the heap whole makes no chunk a new one"""
-    with Target(MKLEAK, 'fragment', 'size_mib=256', 'hole_bytes=1000') as t:
-        g = growth(t.pid, '--stacks', '--budget', '1ms')
-    assert not g['contents'] or all(row['chunks'] == 0 for row in g['contents']), g['contents']
-    assert g['by_size'] is None, g['by_size']
+    """a first look that could not read the heap whole makes no chunk a new one, nor does none at all"""
+    OUT_OF_TIME, COMPARED = 1 << 4, 1 << 3
+    with Target(MKLEAK, 'fragment', 'size_mib=256', 'hole_bytes=1000') as t, Probe(PROBE) as probe:
+        sizes = json.loads(run(t.pid, '--json'))['sizes']
+        classes = [size['from_bytes'] // 16 for size in sorted(sizes, key=lambda s: -s['in_use']) if size['from_bytes'] < 1024][:3]
+        assert look(probe, t.pid, COMPARE, 0, classes)[0] & COMPARED == 0 # nothing is remembered
+        assert look(probe, t.pid, REMEMBER, 1)[0] & OUT_OF_TIME
+        flags, samples = look(probe, t.pid, COMPARE, 0, classes)
+        assert flags & COMPARED and not flags & OUT_OF_TIME and samples == 0, (flags, samples)
+        assert not look(probe, t.pid, REMEMBER, 0)[0] & OUT_OF_TIME
+        assert look(probe, t.pid, COMPARE, 0, classes) == (flags, 0) # all were there
+        with Target(MKLEAK, 'steady', 'size_mib=16') as other: # what is remembered is another's
+            assert look(probe, other.pid, COMPARE, 0, classes)[0] & COMPARED == 0
+
+
+def test_while_it_changes():
+    """a heap that eight threads change all the time gives chunks that were in use, or none; nobody notices"""
+    for args in (('allocator-hot', 'threads=8'), ('single-hot',), ('fork-hot',)):
+        with Target(MKLEAK, *args) as t:
+            for _ in range(3):
+                g = growth(t.pid, '--stacks', '--samples', '32')
+                for row in g['contents'] or []:
+                    for s in row['samples']:
+                        assert row['from_bytes'] <= s['chunk_bytes'] <= row['to_bytes'] and s['words'], (row, s)
+            assert t.ask('?')['ok'] == '1'
+
+
+def test_end_meanwhile():
+    """a process that ends between the looks is said to have ended"""
+    with target(MKGROW, 'leak-small') as pid:
+        p = subprocess.Popen([PLATEAU, 'explain', '--probe', PROBE, '--json', '--diff', '60', '--stacks', str(pid)],
+                             stdout=subprocess.PIPE, text=True)
+        wait_until('it is looked at', lambda: any('plateau-probe' in comm for comm in comms_below(p.pid)))
+        os.kill(pid, signal.SIGKILL)
+        out, _ = p.communicate(timeout=DEADLINE_S)
+    assert p.returncode == 1 and json.loads(out)['reason'] == 'gone', out
+
+
+def comms_below(pid):
+    names = []
+    for child in children(pid):
+        with contextlib.suppress(OSError), open(f'/proc/{child}/comm', encoding='ascii') as f:
+            names.append(f.read().strip())
+    return names
 
 
 def test_command_line():
@@ -274,4 +330,5 @@ def test_command_line():
 if __name__ == '__main__':
     run_tests([test_by_size, test_by_arena, test_by_mapping, test_by_thread, test_text, test_vtable,
                test_python_type, test_text_is_redacted, test_secret_stays_in_the_probe, test_untouched, test_nothing_grows,
-               test_no_glibc, test_budget, test_command_line])
+               test_no_glibc, test_budget, test_while_it_changes, test_end_meanwhile,
+               test_command_line])

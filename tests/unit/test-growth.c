@@ -396,6 +396,79 @@ static void test_threads(void **state _unused_) {
         growth_rows_done(&r);
 }
 
+/* ---- what the probe sent */
+
+typedef struct Sent {
+        Growth head;
+        GrowthMap maps[2];
+        GrowthThread threads[1];
+        GrowthSample samples[1];
+} Sent;
+
+static void set_flags(Sent *s) {
+        s->head.flags = 1u << 30;
+}
+static void set_count(Sent *s) {
+        s->head.n_maps = 1;
+}
+static void set_counts(Sent *s) {
+        s->head.n_threads = UINT32_MAX;
+}
+static void set_kind(Sent *s) {
+        s->maps[1].kind = _PART_MAX;
+}
+static void set_path(Sent *s) {
+        memset(s->maps[0].name, 'x', sizeof(s->maps[0].name));
+}
+static void set_overlap(Sent *s) {
+        s->maps[1].start = 0x1fff;
+}
+static void set_empty(Sent *s) {
+        s->maps[0].end = s->maps[0].start;
+}
+static void set_rss(Sent *s) {
+        s->maps[0].rss_bytes = UINT64_MAX;
+}
+static void set_tid(Sent *s) {
+        s->threads[0].tid = 0;
+}
+static void set_comm(Sent *s) {
+        memset(s->threads[0].comm, 'x', sizeof(s->threads[0].comm));
+}
+static void set_word(Sent *s) {
+        s->samples[0].words[7].kind = _GROWTH_WORD_MAX;
+}
+static void set_symbol(Sent *s) {
+        memset(s->samples[0].words[0].symbol, 'x', GROWTH_SYMBOL_MAX);
+}
+static void set_content(Sent *s) {
+        s->samples[0].n_content = GROWTH_CONTENT_BYTES + 1;
+}
+static void set_class(Sent *s) {
+        s->samples[0].class = 256;
+}
+
+static void test_refused(void **state _unused_) {
+        static void (*const wrong[])(Sent *) = {set_flags,   set_count,  set_counts,  set_kind, set_path,
+                                                set_overlap, set_empty,  set_rss,     set_tid,  set_comm,
+                                                set_word,    set_symbol, set_content, set_class};
+        static Sent s;
+        const Sent good = {
+                .head = {.magic = GROWTH_MAGIC, .size = sizeof(Growth), .n_maps = 2, .n_threads = 1, .n_samples = 1},
+                .maps = {{.start = 0x1000, .end = 0x2000}, {.start = 0x2000, .end = 0x3000}},
+                .threads = {{.tid = 1}}};
+
+        assert_null(growth_check(&good, sizeof(good)));
+        assert_non_null(growth_check(&good, sizeof(good) - 8));
+        assert_non_null(growth_check(&good, 8));
+        for (size_t i = 0; i < ELEMENTSOF(wrong); i++) {
+                s = good;
+                wrong[i](&s);
+                if (!growth_check(&s, sizeof(s)))
+                        fail_msg("number %zu was taken", i);
+        }
+}
+
 /* ---- the slot of thread_arena */
 
 enum { TLS_BYTES = 16384, SLOT = 0x80 };
@@ -459,6 +532,7 @@ int main(void) {
                 cmocka_unit_test(test_arenas),
                 cmocka_unit_test(test_mappings),
                 cmocka_unit_test(test_threads),
+                cmocka_unit_test(test_refused),
                 cmocka_unit_test(test_slot),
         };
 
