@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include "cli/cxx-name.h"
+#include "heap-blob.h"
 #include "probe/survey/fresh.h"
 #include "probe/survey/growth-job.h"
 #include "probe/survey/holds.h"
@@ -396,6 +397,67 @@ static void test_threads(void **state _unused_) {
         growth_rows_done(&r);
 }
 
+/* ---- chunks that change while they are looked at */
+
+static HeapBlob blob; /* 270 KiB */
+static uint64_t at_chunk;
+static int n_peeks, spoil; /* which read of the chunk is not what it was; 0: none */
+
+static ssize_t read_blob(void *userdata, uint64_t addr, void *buf, size_t n) {
+        ssize_t r = blob_read(userdata, addr, buf, n);
+
+        /* the walk reads by windows; a sample its head with what follows, the next one's size, its own size again */
+        if (at_chunk && (addr == at_chunk || addr == at_chunk + 144 + 8 || addr == at_chunk + 8) && n < 4096 &&
+            ++n_peeks == spoil)
+                memset(buf, 0, addr == at_chunk ? 16 : 8);
+        return r;
+}
+
+static void build(bool newer) {
+        blob_init(&blob, 112);
+        blob_chunk(&blob, 656, true);
+        for (unsigned i = 0; i < 20; i++)
+                blob_chunk(&blob, 144, true);
+        if (newer)
+                at_chunk = blob_chunk(&blob, 144, true);
+        blob_chunk(&blob, 64, true);
+        blob_finish(&blob, 2072, true);
+}
+
+static void look_at_blob(GrowthJob *j, const GrowthAsk *ask, int fd) {
+        const GlibcPlace place = {BLOB_DATA_BASE, BLOB_DATA_BASE + BLOB_DATA_SIZE};
+
+        *j = (GrowthJob){.proc_fd = -1, .pid = 1, .maps = {.map = map, .paths = paths}, .pages = PAGES_NULL};
+        assert_int_equal(window_init(&j->window, read_blob, &blob), 0);
+        assert_int_equal(glibc_find(&j->window, &place, 1, &j->glibc), 0);
+        n_peeks = 0;
+        assert_int_equal(ask ? growth_compare(j, 5, ask, fd) : growth_remember(j, 5, fd), 0);
+        glibc_done(&j->glibc);
+        window_done(&j->window);
+        free(j->told_samples);
+}
+
+static void test_torn_samples(void **state _unused_) {
+        const GrowthAsk ask = {.n_classes = 1, .n_samples = 8, .classes = {9}};
+        int fd = memfd_create("test", MFD_CLOEXEC);
+        GrowthJob j;
+
+        at_chunk = 0;
+        build(false);
+        look_at_blob(&j, NULL, fd);
+        look_at_blob(&j, &ask, fd);
+        assert_true(j.out.n_samples == 0 && j.out.n_torn == 0 && (j.out.flags & GROWTH_COMPARED));
+        build(true);
+        for (spoil = 0; spoil <= 3; spoil++) {
+                look_at_blob(&j, &ask, fd);
+                if (j.out.n_samples != (spoil == 0) || j.out.n_torn != (spoil != 0))
+                        fail_msg("read %d: %u samples, %llu torn", spoil, j.out.n_samples,
+                                 (unsigned long long)j.out.n_torn);
+        }
+        spoil = 0;
+        close(fd);
+}
+
 /* ---- what the probe sent */
 
 typedef struct Sent {
@@ -532,6 +594,7 @@ int main(void) {
                 cmocka_unit_test(test_arenas),
                 cmocka_unit_test(test_mappings),
                 cmocka_unit_test(test_threads),
+                cmocka_unit_test(test_torn_samples),
                 cmocka_unit_test(test_refused),
                 cmocka_unit_test(test_slot),
         };

@@ -68,14 +68,27 @@ int growth_remember(GrowthJob *j, uint64_t start_ticks, int kept_fd) {
 
 /* ---- samples */
 
+/* As it is now: what the walk left in the window is older. */
+static const void *read_now(GrowthJob *j, uint64_t addr, size_t n) {
+        window_forget(&j->window);
+        return window_peek(&j->window, addr, n);
+}
+
+static bool word_now(GrowthJob *j, uint64_t addr, uint64_t *ret) {
+        const void *p = read_now(j, addr, sizeof(*ret));
+
+        if (p)
+                memcpy(ret, p, sizeof(*ret));
+        return p != NULL;
+}
+
 /* Return: its size with its header; 0: it is none, or not in use any more. */
 static uint64_t used_size(GrowthJob *j, uint64_t chunk, const unsigned char *head) {
         uint64_t size, next;
 
         memcpy(&size, head + 8, sizeof(size));
         size &= ~(uint64_t)FLAGS;
-        window_forget(&j->window);
-        if (size < 2 * HEADER || size >> 40 || !window_u64(&j->window, chunk + size + 8, &next))
+        if (size < 2 * HEADER || size >> 40 || !word_now(j, chunk + size + 8, &next))
                 return 0;
         return next & PREV_INUSE ? size : 0;
 }
@@ -85,17 +98,17 @@ static uint64_t used_size(GrowthJob *j, uint64_t chunk, const unsigned char *hea
 static bool take_sample(GrowthJob *j, uint64_t chunk, const FreshDrawn *d, bool show, GrowthDraft *ret) {
         unsigned char copy[HEADER + GROWTH_TEXT_READ];
         size_t n = sizeof(copy);
-        const void *p = window_peek(&j->window, chunk, n);
+        const void *p = read_now(j, chunk, n);
         GrowthSample *s = ret->told;
         uint64_t size, again;
 
-        for (; !p && n > 2 * HEADER; p = window_peek(&j->window, chunk, n)) /* at the very end of the heap */
+        for (; !p && n > 2 * HEADER; p = read_now(j, chunk, n)) /* at the very end of the heap */
                 n = n > HEADER + sizeof(ret->words) ? HEADER + sizeof(ret->words) : 2 * HEADER;
         if (!p)
                 return false;
         memcpy(copy, p, n);
         size = used_size(j, chunk, copy);
-        if (size == 0 || size_class(size) != d->class || !window_u64(&j->window, chunk + 8, &again) ||
+        if (size == 0 || size_class(size) != d->class || !word_now(j, chunk + 8, &again) ||
             memcmp(&again, copy + 8, sizeof(again)) != 0)
                 return false;
         *s = (GrowthSample){.class = d->class, .size_bytes = size};
