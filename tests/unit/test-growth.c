@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What grows, and what the newer chunks hold: the rows of two looks, which chunks count as newer, words judged without
- * being told, and C++ names that are decoded whole or not at all.
+ * What grows, and what the newer chunks hold: the rows of two looks, which chunks count as newer, and words judged
+ * without being told.
  */
 #include "cli/growth-rows.h"
 #include "cli/growth-words.h"
@@ -10,53 +10,11 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "cli/cxx-name.h"
 #include "heap-blob.h"
 #include "probe/survey/fresh.h"
 #include "probe/survey/growth-job.h"
 #include "probe/survey/holds.h"
 #include "unit/unit.h"
-
-static void test_cxx_names(void **state _unused_) {
-        static const struct {
-                const char *name, *text; /* NULL: as it is */
-        } cases[] = {
-                {"_ZTV7Session", "vtable for Session"},
-                {"_ZTVN3net7SessionE", "vtable for net::Session"},
-                {"_ZTIN3net2v17SessionE", "typeinfo for net::v1::Session"},
-                {"_ZTSSt9exception", "typeinfo name for std::exception"},
-                {"_ZTVNSt3__16vectorE", "vtable for std::__1::vector"},
-                {"_ZTVN12_GLOBAL__N_15StateE", "vtable for (anonymous namespace)::State"},
-                {"_ZTT4Both", "VTT for Both"},
-                {"_ZTV3BoxIiE", NULL}, /* a template */
-                {"_ZTVN3net3BoxIiEE", NULL},
-                {"_ZTVSs", NULL}, /* a substitution */
-                {"_ZTVN3net7SessionEx", NULL},
-                {"_ZTVN3net7Session", NULL},
-                {"_ZTV8Session", NULL}, /* shorter than it says */
-                {"_ZTV7Ses ion", NULL},
-                {"_ZTV07Session", NULL},
-                {"_ZTV0", NULL},
-                {"_ZTVN", NULL},
-                {"_ZTVNE", NULL},
-                {"_ZTV", NULL},
-                {"_ZTV99999999999999999999x", NULL},
-                {"_ZN3net7Session3runEv", NULL},
-                {"malloc", NULL},
-                {"", NULL},
-        };
-        char buf[64];
-
-        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                bool ok = cxx_name(buf, sizeof(buf), cases[i].name);
-
-                if (ok != (cases[i].text != NULL) || (ok && strcmp(buf, cases[i].text) != 0))
-                        fail_msg("%s: %s", cases[i].name, ok ? buf : "(as it is)");
-        }
-        assert_false(cxx_name(buf, 10, "_ZTV7Session")); /* does not fit */
-        assert_true(cxx_name(buf, sizeof("vtable for Session"), "_ZTV7Session"));
-        assert_false(cxx_name(buf, sizeof("vtable for Session") - 1, "_ZTV7Session"));
-}
 
 static void test_ask(void **state _unused_) {
         const GrowthAsk a = {.n_classes = 3, .n_samples = 32, .classes = {9, 255, 1}, .show_content = true};
@@ -582,21 +540,13 @@ static void test_slot(void **state _unused_) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_cxx_names),
-                cmocka_unit_test(test_ask),
-                cmocka_unit_test(test_newer_chunks),
-                cmocka_unit_test(test_large_heap),
-                cmocka_unit_test(test_too_many_arenas_skipped),
-                cmocka_unit_test(test_words),
-                cmocka_unit_test(test_words_of_a_chunk),
-                cmocka_unit_test(test_groups),
-                cmocka_unit_test(test_sizes),
-                cmocka_unit_test(test_arenas),
-                cmocka_unit_test(test_mappings),
-                cmocka_unit_test(test_threads),
-                cmocka_unit_test(test_torn_samples),
-                cmocka_unit_test(test_refused),
-                cmocka_unit_test(test_slot),
+                cmocka_unit_test(test_ask),        cmocka_unit_test(test_newer_chunks),
+                cmocka_unit_test(test_large_heap), cmocka_unit_test(test_too_many_arenas_skipped),
+                cmocka_unit_test(test_words),      cmocka_unit_test(test_words_of_a_chunk),
+                cmocka_unit_test(test_groups),     cmocka_unit_test(test_sizes),
+                cmocka_unit_test(test_arenas),     cmocka_unit_test(test_mappings),
+                cmocka_unit_test(test_threads),    cmocka_unit_test(test_torn_samples),
+                cmocka_unit_test(test_refused),    cmocka_unit_test(test_slot),
         };
 
         return cmocka_run_group_tests_name("growth", tests, NULL, NULL);
