@@ -76,10 +76,10 @@ def check_exact(e, own):
 
 
 def test_exact():
-    """arenas, used, free and mmapped bytes are mallinfo2's to the byte, with one arena and with many"""
+    """arenas, used, free and mmapped bytes are mallinfo2's to the byte: one arena, many, one in several pieces"""
     for args in (('steady', 'size_mib=16'), ('fragment', 'size_mib=32'), ('fragment', 'size_mib=32', 'hole_bytes=1000'),
                  ('fragment', 'size_mib=16', 'hole_bytes=40', 'live_bytes=24'), ('fragment-threads', 'size_mib=32', 'threads=8'),
-                 ('fragment-threads', 'size_mib=32', 'threads=64')):
+                 ('fragment-threads', 'size_mib=32', 'threads=64'), ('split-heap', 'size_mib=32', 'hole_bytes=3000')):
         with Target(MKLEAK, *args) as t:
             own = books(t)
             check_exact(explain(t.pid), own)
@@ -101,7 +101,8 @@ def test_breakdown_adds_up():
 def test_prediction():
     """what a trim gives back is foretold: within 1 % or 64 kB of what it then does"""
     for args in (('fragment', 'size_mib=64'), ('fragment', 'size_mib=32', 'hole_bytes=9000'),
-                 ('fragment', 'size_mib=32', 'hole_bytes=1000'), ('fragment-threads', 'size_mib=64', 'threads=4')):
+                 ('fragment', 'size_mib=32', 'hole_bytes=1000'), ('fragment-threads', 'size_mib=64', 'threads=4'),
+                 ('split-heap', 'size_mib=64', 'hole_bytes=9000')):
         with Target(MKLEAK, *args) as t:
             foretold = explain(t.pid)['heap']['trimmable_bytes']
             done = t.ask('t')

@@ -128,6 +128,28 @@ int mk_fragment(Mk *m) {
         return mk_serve(m);
 }
 
+static bool two_heaps_check(Mk *m) {
+        const Heap *h = m->state;
+
+        return heap_is_right(h) && heap_is_right(h + 1);
+}
+
+int mk_split_heap(Mk *m) {
+        static Heap h[2];
+        Shape s = shape_of(m, 64);
+        void *brk, *wall;
+
+        heap_fragment(h, &s, s.size_bytes / 4);
+        brk = sbrk(0);
+        wall = mmap(brk, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+        if (wall != brk)
+                mk_die("mmap at the end of the heap", wall == MAP_FAILED ? errno : EEXIST);
+        heap_fragment(h + 1, &s, s.size_bytes - s.size_bytes / 4);
+        m->state = h;
+        m->check = two_heaps_check;
+        return mk_serve(m);
+}
+
 /* ---- fragment-threads */
 
 typedef struct Heaps {

@@ -16,8 +16,10 @@ static const MkTarget targets[] = {
          "single-threaded: size_mib (64) of freed holes (16384) between live blocks (48); of the holes every "
          "keep_every-th (0: none) is kept",
          mk_fragment},
+        {"split-heap", "size_mib= hole_bytes= live_bytes= keep_every=",
+         "the same with a mapping in brk's way from a quarter on, so that malloc goes on in mappings", mk_split_heap},
         {"fragment-threads", "size_mib= hole_bytes= live_bytes= keep_every= threads= wait= main= tick= tick_alloc=",
-         "the same over threads (4) with an arena each, which then sleep in wait (futex)", mk_fragment_threads},
+         "fragment over threads (4) with an arena each, which then sleep in wait (futex)", mk_fragment_threads},
         {"epoll-eintr", "threads= wait= timeout_ms= main= size_mib= tick=",
          "threads that sleep in wait (all kinds, one each), count EINTR and check every result", mk_epoll_eintr},
         {"allocator-hot", "threads= idle= rest_usec= max_bytes= all= tick=",

@@ -130,6 +130,7 @@ void ticker_start(Mk *m, uint64_t period_nsec);
 int mk_steady(Mk *m);
 int mk_leak(Mk *m);
 int mk_fragment(Mk *m);
+int mk_split_heap(Mk *m);
 int mk_fragment_threads(Mk *m);
 int mk_allocator_hot(Mk *m);
 int mk_single_hot(Mk *m);

@@ -172,6 +172,50 @@ static void test_odd_start(void **state _unused_) {
         found_done(&f);
 }
 
+/* brk() failed at page 16, where something else is; from page 17 on there is a mapping in its place. */
+static void test_stretches(void **state _unused_) {
+        enum { WALL = 16 * 4096 };
+        char paths[] = "\0[heap]";
+        Map map[] = {
+                {.start = BLOB_HEAP_BASE, .end = BLOB_HEAP_BASE + WALL, .prot = MAP_R | MAP_W, .path = 1},
+                {.start = BLOB_HEAP_BASE + WALL, .end = BLOB_HEAP_BASE + WALL + 4096},
+                {.start = BLOB_HEAP_BASE + WALL + 4096, .end = BLOB_HEAP_BASE + BLOB_HEAP_SIZE, .prot = MAP_R | MAP_W}};
+        Maps maps = {.map = map, .n = ELEMENTSOF(map), .paths = paths, .paths_len = sizeof(paths)};
+
+        for (unsigned broken = 0; broken <= 2; broken++) {
+                GlibcSegment segs[4];
+                Found f;
+
+                blob_init(&blob, 112);
+                blob_chunk(&blob, 64, true);
+                blob_chunk(&blob, 8192, false);
+                blob_chunk(&blob, WALL - 32 - 64 - 8192, true);
+                blob_put(blob.heap + WALL - 32 + 8, 17);
+                blob_put(blob.heap + WALL - 16 + 8, broken == 1 ? 1 : 17);
+                blob.at = WALL + 4096;
+                blob_chunk(&blob, 4096, true);
+                blob_finish(&blob, 2072, true);
+                blob_put(blob.data + BLOB_STATE_AT, 2ULL << 32); /* NONCONTIGUOUS_BIT */
+                blob_put(blob.data + BLOB_STATE_AT + 112 + 2072, BLOB_HEAP_SIZE - (broken == 2 ? 0 : 4096));
+                assert_int_equal(find(&f), 0);
+                assert_int_equal(heap_walk_arena(&f.walk, &f.glibc.arenas[0], &stats), -EAGAIN); /* without maps */
+                f.glibc.maps = &maps;
+                if (broken) {
+                        assert_int_equal(heap_walk_arena(&f.walk, &f.glibc.arenas[0], &stats), -EAGAIN);
+                        assert_true(stats.n_torn > 0);
+                } else {
+                        assert_int_equal(glibc_segments(&f.window, &f.glibc, &f.glibc.arenas[0], segs, 4), 2);
+                        assert_int_equal(heap_walk_arena(&f.walk, &f.glibc.arenas[0], &stats), 0);
+                        assert_int_equal(stats.n_used, 3);
+                        assert_int_equal(stats.used_bytes, WALL - 32 - 8192 + 4096);
+                        assert_int_equal(stats.free_bytes, 8192);
+                        assert_int_equal(stats.top_bytes, BLOB_HEAP_SIZE - WALL - 8192);
+                        assert_int_equal(stats.trim_bytes, 4096); /* top is no part of the kernel's heap */
+                }
+                found_done(&f);
+        }
+}
+
 /* Chunks of 32 bytes, the last one first, each with a chunk in use behind it. */
 enum { MANY_AT = 0x1000000 };
 typedef struct Many {
@@ -392,12 +436,13 @@ static void test_many_files(void **state _unused_) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_layouts),    cmocka_unit_test(test_unused_heap),
-                cmocka_unit_test(test_fastbins),   cmocka_unit_test(test_pinned),
-                cmocka_unit_test(test_fast_links), cmocka_unit_test(test_odd_start),
-                cmocka_unit_test(test_fast_many),  cmocka_unit_test(test_broken),
-                cmocka_unit_test(test_loops_end),  cmocka_unit_test(test_size_classes),
-                cmocka_unit_test(test_breakdown),  cmocka_unit_test(test_many_files),
+                cmocka_unit_test(test_layouts),      cmocka_unit_test(test_unused_heap),
+                cmocka_unit_test(test_fastbins),     cmocka_unit_test(test_pinned),
+                cmocka_unit_test(test_fast_links),   cmocka_unit_test(test_odd_start),
+                cmocka_unit_test(test_fast_many),    cmocka_unit_test(test_stretches),
+                cmocka_unit_test(test_broken),       cmocka_unit_test(test_loops_end),
+                cmocka_unit_test(test_size_classes), cmocka_unit_test(test_breakdown),
+                cmocka_unit_test(test_many_files),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "probe/survey/stretches.h"
+
 /* malloc/malloc.c, struct malloc_state on a 64-bit machine. 2.23 added attached_threads, 2.27 have_fastchunks; what
  * follows 2.42 has neither fastbins nor have_fastchunks. `top` and `last_remainder` are always the two words before
  * bins[], `next` the word behind 254 bins and 16 bytes of binmap. */
@@ -25,6 +27,7 @@ enum {
         MAX_ATTACHED = 65536, /* above, it is another layout's system_mem, which begins at 132 KiB */
         CHUNK_ALIGN = 16,
         MIN_CHUNK = 32,
+        NONCONTIGUOUS = 2, /* malloc_state.flags; of thread arenas it is always set */
 };
 
 #define HEAP_MAX_SIZE (64ULL << 20) /* 2 * DEFAULT_MMAP_THRESHOLD_MAX; a power of two, heaps are aligned to it */
@@ -253,6 +256,11 @@ static bool take_params(const unsigned char *sbrk_base, GlibcParams *ret) {
         return false;
 }
 
+/* Where brk() failed once, what lies before it is not known; the words before it then tell alone. */
+static bool is_sbrk_base(const GlibcArena *a, uint64_t word, uint64_t base) {
+        return a->flags & NONCONTIGUOUS ? word >= 65536 && word < USER_END : word == base;
+}
+
 static void find_params(Window *w, const GlibcPlace *place, Glibc *g) {
         const GlibcArena *a = &g->arenas[0];
         uint64_t base = a->top + a->top_size - a->system_bytes;
@@ -264,7 +272,7 @@ static void find_params(Window *w, const GlibcPlace *place, Glibc *g) {
 
                 if (!p)
                         at = (at | 4095) + 256 + 1 - 8;
-                else if (word(p, 256) == base && take_params(p + 256, &g->params))
+                else if (is_sbrk_base(a, word(p, 256), base) && take_params(p + 256, &g->params))
                         return;
         }
 }
@@ -295,16 +303,19 @@ void glibc_done(Glibc *g) {
 /* ---- segments */
 
 /* The brk heap: all that system_mem counts lies before top's end, unless brk() failed once and mmap() stood in. */
-static int main_segment(const GlibcArena *a, GlibcSegment *ret) {
+static int main_segments(Window *w, const Glibc *g, const GlibcArena *a, GlibcSegment *ret, size_t max) {
         uint64_t end = a->top + a->top_size, start = end - a->system_bytes;
 
+        if (a->flags & NONCONTIGUOUS)
+                return g->maps ? stretches_find(w, g, a, ret, max) : -EAGAIN;
         if (start > a->top)
                 return -EAGAIN;
         *ret = (GlibcSegment){.start = (start + CHUNK_ALIGN - 1) & ~(uint64_t)(CHUNK_ALIGN - 1),
                               .end = a->top,
                               .map_start = start,
                               .map_end = end,
-                              .has_top = true};
+                              .has_top = true,
+                              .at_brk = !g->maps || stretches_brk_end(g->maps) == end};
         return 1;
 }
 
@@ -340,7 +351,7 @@ static int heap_segments(Window *w, const Glibc *g, const GlibcArena *a, GlibcSe
 int glibc_segments(Window *w, const Glibc *g, const GlibcArena *a, GlibcSegment *ret, size_t max) {
         if (a->system_bytes == 0 || max == 0)
                 return 0;
-        return a->is_main ? main_segment(a, ret) : heap_segments(w, g, a, ret, max);
+        return a->is_main ? main_segments(w, g, a, ret, max) : heap_segments(w, g, a, ret, max);
 }
 
 bool glibc_fastbin(Window *w, const Glibc *g, const GlibcArena *a, unsigned i, uint64_t *ret) {

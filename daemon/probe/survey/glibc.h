@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "probe/inject/maps.h"
 #include "probe/survey/window.h"
 
 #define GLIBC_ARENAS_MAX 4096  /* 8 a core is the default limit */
@@ -39,6 +40,7 @@ typedef struct GlibcSegment {
         uint64_t end;                /* where top begins, else the end of the heap (two fence posts before it) */
         uint64_t map_start, map_end; /* with the headers before and the top behind */
         bool has_top;
+        bool at_brk; /* and the kernel's heap ends with it, so that malloc_trim can give its end back */
 } GlibcSegment;
 
 typedef struct GlibcParams {
@@ -54,6 +56,7 @@ typedef struct Glibc {
         size_t n_arenas;
         bool ring_closed; /* false: some arenas may be missing */
         GlibcParams params;
+        const Maps *maps; /* of the process, set by whoever has them; NULL: a main arena in several stretches is torn */
 } Glibc;
 
 /* A stretch of the target's memory in which main_arena may lie: a writable map of a file, or the .bss behind it. */

@@ -82,7 +82,7 @@ static void end_top(Walk *k, const GlibcSegment *seg) {
         uint64_t start = k->run_start ? k->run_start : seg->end, area, extra;
 
         k->run_start = 0;
-        if (!k->arena->is_main || seg->map_end - start <= MIN_CHUNK + 1)
+        if (!seg->at_brk || seg->map_end - start <= MIN_CHUNK + 1)
                 return;
         area = seg->map_end - start - MIN_CHUNK - 1;
         extra = area & ~(uint64_t)(PAGE - 1);
@@ -121,7 +121,7 @@ static inline bool read_end(const Walk *k, const GlibcSegment *seg, uint64_t add
         const unsigned char *p;
 
         if (size == 0 || size == HEADER) /* the fence at the end of a heap that is not the last */
-                return !seg->has_top && room <= MIN_CHUNK;
+                return !seg->has_top && room <= MIN_CHUNK + HEADER;
         if (size % 16 != 0 || size < MIN_CHUNK || size > room || (!seg->has_top && size > room - HEADER) ||
             !(p = window_get(k->h->window, addr + size, HEADER)))
                 return false;

@@ -165,6 +165,7 @@ static int survey_heap(Job *j) {
         if (r < 0)
                 return r == -ENOMEM ? r : 0;
         j->out->heap.n_torn = 0;
+        j->glibc.maps = &j->maps;
         memcpy(j->out->layout, j->glibc.layout->versions,
                strnlen(j->glibc.layout->versions, sizeof(j->out->layout) - 1));
         tell_params(j);
