@@ -8,7 +8,7 @@ import sys
 import threading
 
 from lib import DEADLINE_S, need, run_tests, wait_until
-from probelib import Target
+from probelib import Target, let_pass
 
 PLATEAU, PROBE, MKLEAK, MKGROW = sys.argv[1:5]
 MIB = 1 << 20
@@ -146,9 +146,16 @@ def test_untouched():
             assert status['ok'] == '1' and status['eintr'] == '0', status
 
 
+# 128 blocks of up to 32,784 bytes and a header for each thread of allocator-hot, what its tcache keeps (7 of each size up to 1 KiB),
+# and what the rest of mkleak may need
+HOT_THREAD_BYTES = 128 * (32768 + 16 + 31) + 7 * sum(range(32, 1040 + 1, 16))
+REST_BYTES = 4 * MIB
+
+
 def test_while_it_changes():
-    """a heap that changes all the time gives figures that hold together, or says that they do not"""
-    for args in (('allocator-hot', 'threads=8'), ('single-hot',), ('fork-hot',)):
+    """a heap that changes all the time gives figures that hold together and can be, or says that they do not"""
+    n_complete = 0
+    for args, n_threads in ((('allocator-hot', 'threads=8'), 8), (('single-hot',), 1), (('fork-hot',), 0)):
         with Target(MKLEAK, *args) as t:
             for _ in range(10):
                 e = explain(t.pid)
@@ -157,11 +164,69 @@ def test_while_it_changes():
                     assert not survey['complete'] and survey['torn'] > 0, survey
                     continue
                 assert heap['in_use_bytes'] + heap['free_bytes'] == heap['system_bytes'], heap
+                assert survey['read_bytes'] < 20 * heap['system_bytes'] + 64 * MIB, (survey, heap['system_bytes']) # retries end
                 if survey['complete']:
+                    n_complete += 1
                     assert survey['torn'] == 0 and survey['unread_bytes'] == 0, survey
+                    assert heap['in_use_bytes'] < n_threads * HOT_THREAD_BYTES + REST_BYTES, heap
                 else:
                     assert survey['torn'] > 0, survey
             assert t.ask('?')['ok'] == '1'
+    print(f'# {n_complete} of 30 looks were complete')
+
+
+def start_explain(pid):
+    return subprocess.Popen([PLATEAU, 'explain', '--json', '--probe', PROBE, str(pid)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def end_explain(process):
+    out, err = process.communicate(timeout=DEADLINE_S * 2)
+    assert process.returncode in (0, 1), (process.returncode, out, err)
+    return json.loads(out)
+
+
+def test_dies_meanwhile():
+    """a target that is killed during a look: its figures, or that it is gone, and never a part of them as all"""
+    for i in range(10):
+        with Target(MKLEAK, 'fragment', 'size_mib=128', 'hole_bytes=1000') as t:
+            own = books(t)
+            looking = start_explain(t.pid)
+            let_pass(i * 0.008)
+            t.process.kill()
+            e = end_explain(looking)
+            t.process.wait(DEADLINE_S)
+            t.process.returncode = 0
+            if looking.returncode == 0 and e['survey']['complete']:
+                check_exact(e, own)
+            elif looking.returncode == 1:
+                assert e['reason'] == 'gone', e
+
+
+EXEC = '''
+import os
+keep = [bytes(1000) for i in range(100000)]
+os.write(1, b'r')
+os.read(0, 1)
+os.execv('/bin/cat', ['cat'])
+'''
+
+
+def test_executes_meanwhile():
+    """a target that executes another program during a look: all of the one or all of the other"""
+    for i in range(10):
+        with subprocess.Popen([sys.executable, '-c', EXEC], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as t:
+            t.stdout.read(1)
+            looking = start_explain(t.pid)
+            let_pass(i * 0.006)
+            t.stdin.write(b'x')
+            t.stdin.flush()
+            e = end_explain(looking)
+            t.stdin.close()
+            t.wait(DEADLINE_S)
+            if looking.returncode == 1:
+                assert e['reason'] == 'gone', e
+            elif e['heap']['system_bytes']:
+                assert (e['heap']['system_bytes'] > 64 * MIB) == (e['rss_bytes'] > 64 * MIB), (e['heap'], e['rss_bytes'], e['survey'])
 
 
 def test_other_allocator():
@@ -226,4 +291,4 @@ def test_causes():
 
 if __name__ == '__main__':
     run_tests([test_exact, test_breakdown_adds_up, test_prediction, test_reclaim_predicted, test_untouched, test_while_it_changes,
-               test_other_allocator, test_refusals, test_budget, test_causes])
+               test_dies_meanwhile, test_executes_meanwhile, test_other_allocator, test_refusals, test_budget, test_causes])

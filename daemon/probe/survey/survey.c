@@ -15,6 +15,7 @@
 #include "util/rootfs.h"
 
 #define FIND_TRIES 5
+#define EXEC_TRIES 3
 #define PLACES_MAX 512 /* writable maps of files, in which main_arena may lie */
 
 typedef struct Job {
@@ -247,20 +248,43 @@ static int run(Job *j) {
         return r < 0 ? r : survey_parts(j, anonymous);
 }
 
-int survey_run(int proc_pid_fd, int32_t pid, uint64_t budget_usec, Survey *ret) {
-        Job j = {.proc_fd = proc_pid_fd, .pid = pid, .out = ret, .pages = PAGES_NULL};
-        uint64_t begin = now_mono_usec(), cpu = cpu_usec();
+/* What was open before belongs to the old program when another one was executed meanwhile, and ends with it; names and
+ * what is opened later are the new one's. */
+static bool has_executed(Job *j) {
+        PageState state;
+        uint64_t end;
+
+        if (j->pages.fd < 0 || j->maps.n == 0)
+                return false;
+        pages_forget(&j->pages);
+        return pages_run(&j->pages, j->maps.map[0].start, &state, &end) < 0;
+}
+
+static int run_once(Job *j, int proc_pid_fd, int32_t pid, uint64_t deadline_usec, Survey *ret) {
         int r;
 
         *ret = (Survey){.magic = SURVEY_MAGIC, .size = sizeof(*ret), .begin_usec = now_boot_usec()};
-        j.source = (Source){
-                .pid = pid, .pages = &j.pages, .deadline_usec = begin + budget_usec, .out_of_time = &j.out_of_time};
-        r = run(&j);
-        if (j.out_of_time)
+        *j = (Job){.proc_fd = proc_pid_fd, .pid = pid, .out = ret, .pages = PAGES_NULL};
+        j->source = (Source){
+                .pid = pid, .pages = &j->pages, .deadline_usec = deadline_usec, .out_of_time = &j->out_of_time};
+        r = run(j);
+        if (r >= 0 && has_executed(j))
+                r = -ESTALE;
+        if (j->out_of_time)
                 ret->flags |= SURVEY_OUT_OF_TIME;
-        ret->read_bytes = j.source.n_bytes;
+        ret->read_bytes = j->source.n_bytes;
+        job_done(j);
+        return r;
+}
+
+int survey_run(int proc_pid_fd, int32_t pid, uint64_t budget_usec, Survey *ret) {
+        uint64_t begin = now_mono_usec(), cpu = cpu_usec();
+        int r = -ESTALE;
+        Job j;
+
+        for (unsigned i = 0; i < EXEC_TRIES && r == -ESTALE; i++)
+                r = run_once(&j, proc_pid_fd, pid, begin + budget_usec, ret);
         ret->duration_usec = now_mono_usec() - begin;
         ret->cpu_usec = cpu_usec() - cpu;
-        job_done(&j);
-        return r;
+        return r == -ESTALE ? -ESRCH : r;
 }
