@@ -26,6 +26,8 @@ typedef struct Explanation {
         DiagnoseClass *classes; /* DIAGNOSE_CLASSES for each look. Owner: the Explanation */
         size_t n_looks;
         ExplainCall call; /* at the last look, with --call */
+        DiagnoseLook plain[DIAGNOSE_LOOKS_MAX]; /* the looks without what calls told: see n_called */
+        size_t n_called;                        /* looks at which the allocator told its figures */
         Verdict verdict;  /* if n_looks > 0 */
         ExplainGrowth growth;
 } Explanation;

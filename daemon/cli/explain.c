@@ -93,8 +93,11 @@ static bool look(const ExplainArgs *a, Explanation *e, ProbeClient *client, Watc
         e->looks[e->n_looks].usage_bytes = e->sample.usage_bytes;
         if (a->call)
                 explain_call_make(&e->call, &e->ask, client, is_last, a->allow_seccomp);
-        if (e->call.known)
+        e->plain[e->n_looks] = e->looks[e->n_looks];
+        if (e->call.known) {
                 look_add_ledger(&e->call.ledger, &e->looks[e->n_looks]);
+                e->n_called++;
+        }
         e->n_looks++;
         if (!e->first)
                 e->first = s;
@@ -109,6 +112,13 @@ static size_t looks_over(const ExplainArgs *a, uint64_t diff_usec) {
         uint64_t n = max_of(diff_usec / USEC_PER_SEC, (uint64_t)LOOKS_LEAST);
 
         return a->looks ? a->looks : min_of(n, (uint64_t)LOOKS_MOST);
+}
+
+/* A look with the allocator's own figures has the same bytes in other parts than one without: if not all have them,
+ * none may, or a refused call would look like growth. */
+static void make_alike(Explanation *e) {
+        if (e->n_called < e->n_looks)
+                memcpy(e->looks, e->plain, e->n_looks * sizeof(e->looks[0]));
 }
 
 static void explain(const ExplainArgs *a, uint64_t diff_usec, pid_t pid, Explanation *e) {
@@ -132,6 +142,7 @@ static void explain(const ExplainArgs *a, uint64_t diff_usec, pid_t pid, Explana
         }
         if (e->n_looks > 0) {
                 watched_group(&w, e);
+                make_alike(e);
                 diagnose(&(DiagnoseInput){e->looks, e->n_looks, e->sample.limit_bytes}, &e->verdict);
         }
         watched_done(&w);
