@@ -21,6 +21,12 @@ static const Style styles[_VERDICT_MAX] = {
         [VERDICT_COPY_ON_WRITE] = STYLE_WARN,
 };
 
+/* Verdicts that ask "of what?": the tables of what grew answer. Of a heap that is full of holes they say little. */
+static const bool is_of_growth[_VERDICT_MAX] = {
+        [VERDICT_UNKNOWN] = true, [VERDICT_LIVE_GROWTH] = true, [VERDICT_FILES] = true,
+        [VERDICT_SHARED] = true,  [VERDICT_STACKS] = true,      [VERDICT_COPY_ON_WRITE] = true,
+};
+
 void explain_label(Screen *s, const char *text) {
         screen_put(s, STYLE_DIM, text);
         screen_pad(s, EXPLAIN_INDENT);
@@ -302,10 +308,8 @@ void explain_view(Screen *s, const Explanation *e, bool all) {
         draw_remedies(s, e);
         explain_table(s, e, all);
         explain_cgroup(s, e, all);
-        if (e->verdict.growing) {
-                screen_end(s);
+        if (e->verdict.growing && (all || e->growth.contents || is_of_growth[e->verdict.kind]))
                 explain_growth_view(s, &e->growth, e->first, e->last);
-        }
         if (all)
                 explain_long(s, e);
         draw_cost(s, e);

@@ -206,7 +206,7 @@ static const ArgOption options[] = {
         {"json", 'j', ARG_FLAG, NULL, offsetof(ExplainArgs, json), 0, 0,
          "One JSON object instead of text; its keys are below."},
         {"all", 'a', ARG_FLAG, NULL, offsetof(ExplainArgs, all), 0, 0,
-         "All lines of RSS, all arenas and all sizes, below the screen."},
+         "All lines of RSS, arenas and sizes too, and with --diff what grew, whatever the verdict."},
         {"diff", 'd', ARG_TEXT, "SECONDS", offsetof(ExplainArgs, diff), 0, 0,
          "Look several times over so long, and tell what grows. Also 5m, 1h30m."},
         {"looks", 'n', ARG_COUNT, "N", offsetof(ExplainArgs, looks), 2, DIAGNOSE_LOOKS_MAX,
