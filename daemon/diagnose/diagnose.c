@@ -10,7 +10,7 @@
 
 /* What is less than this is noise: a program's own breathing, or the reader's. */
 static const double GROWTH_MIN_BYTES = 0.5 * MIB, GROWTH_MIN_OF_RSS = 0.002;
-static const double WARM_UP_MIN_BYTES = MIB, WARM_UP_MIN_OF_RSS = 0.01; /* less, and it is over: never mind */
+static const double VAGUE_MIN_BYTES = MIB, VAGUE_MIN_OF_RSS = 0.01; /* less, and it is over or unclear: never mind */
 static const double TRIM_MIN_BYTES = 8 * MIB, TRIM_MIN_OF_RSS = 0.10;
 static const double PINNED_MIN_BYTES = 16 * MIB, PINNED_MIN_OF_RSS = 0.25;
 static const double DOMINANT = 0.5;       /* share of all growth, or of RSS, that makes one part the cause */
@@ -310,11 +310,13 @@ static VerdictKind kind_of_free(const DiagnoseInput *in, double grown) {
  * and @ret is as it was. */
 static bool judge_growth(const DiagnoseInput *in, bool of_cgroup, Verdict *ret) {
         Grown g = grown_parts(in, of_cgroup);
+        bool little = g.best < least(in, VAGUE_MIN_BYTES, VAGUE_MIN_OF_RSS);
         double min = growth_min(in);
         Verdict v = *ret;
 
         /* memory that malloc gave out and nobody touched is not in RSS, and no problem */
-        if (g.best < min || (!of_cgroup && growth(in, figure_rss, 0) < min && !fills_free(in, &g)))
+        if (g.best < min || (!of_cgroup && growth(in, figure_rss, 0) < min && !fills_free(in, &g)) ||
+            (g.unsure && little))
                 return false;
         v.part = g.part;
         v.kind = kind_of_part[g.part];
@@ -325,7 +327,7 @@ static bool judge_growth(const DiagnoseInput *in, bool of_cgroup, Verdict *ret) 
         if (g.part == DIAGNOSE_HEAP_FREE)
                 v.kind = kind_of_free(in, g.best);
         else if (!of_cgroup && g.part != DIAGNOSE_PYTHON_FREE && has_ended(in, &g)) {
-                if (g.best < least(in, WARM_UP_MIN_BYTES, WARM_UP_MIN_OF_RSS))
+                if (little)
                         return false;
                 v.kind = VERDICT_WARM_UP;
         }

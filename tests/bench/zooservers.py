@@ -57,6 +57,13 @@ class Redis(Server):
             self.feeder.start()
             if expire:
                 self.end.wait(3)
+            else: # what jemalloc has free after the first keys is used up
+                before = self.rss_kib()
+                wait_until('redis grows', lambda: self.rss_kib() > before + 1024)
+
+    def rss_kib(self):
+        with open(f'/proc/{self.pid}/status', encoding='ascii') as f:
+            return next(int(line.split()[1]) for line in f if line.startswith('VmRSS'))
 
     def put(self, n, expire_msec):
         for _ in range(0, n, 500):
