@@ -93,6 +93,8 @@ def main():
         letter = os.read(0, 1)
         if not letter:
             return
+        if letter == b'?':
+            os.write(1, b'steps=%d\n' % n_steps)
         if letter == b's':
             wait = None
             os.write(1, b'stopped\n')
