@@ -5,6 +5,8 @@
 
 #include "util/cleanup.h"
 
+#define UNREAD_MAX 100 /* of the heap, one in so many bytes */
+
 _Static_assert(DIAGNOSE_CLASSES == SIZE_CLASSES, "the same classes");
 
 /* PART_MAIN_HEAP and PART_ARENAS are told apart by what is in use. */
@@ -35,6 +37,15 @@ static void take_python(const SurveyPython *p, DiagnoseLook *l) {
         l->part_bytes[DIAGNOSE_PYTHON] = resident - l->part_bytes[DIAGNOSE_PYTHON_FREE];
 }
 
+/* Is what is in use told from what is free? What could not be read counts as in use, and arenas that were not reached
+ * do not count at all, so a look that ran out of time would show a growth, or a fall, beside the others. */
+static bool is_split(const Survey *s) {
+        if (s->flags & SURVEY_HEAP_COMPLETE)
+                return true;
+        return (s->flags & SURVEY_HAVE_HEAP) && !(s->flags & SURVEY_OUT_OF_TIME) &&
+               s->heap.unread_bytes <= s->system_bytes / UNREAD_MAX;
+}
+
 static void take_parts(const Survey *s, DiagnoseLook *l) {
         for (uint32_t i = 0; i < s->n_parts; i++) {
                 l->part_bytes[part_of[s->parts[i].kind]] += s->parts[i].rss_bytes;
@@ -52,6 +63,8 @@ static void take_parts(const Survey *s, DiagnoseLook *l) {
                 l->known |= 1u << p;
         if (!(s->flags & SURVEY_HAVE_HEAP))
                 l->known &= ~(1u << DIAGNOSE_HEAP_FREE);
+        else if (!is_split(s))
+                l->known &= ~(1u << DIAGNOSE_HEAP_FREE | 1u << DIAGNOSE_HEAP_USED);
         if (!(s->flags & SURVEY_HAVE_PYTHON))
                 l->known &= ~(1u << DIAGNOSE_PYTHON_FREE);
 }

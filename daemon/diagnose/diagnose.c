@@ -363,7 +363,7 @@ static void judge_state(const DiagnoseInput *in, Verdict *v) {
         const DiagnoseLook *l = &in->looks[in->n - 1];
         double rss = (double)l->rss_bytes, trim = known_trim(in);
         double free_bytes = l->known >> DIAGNOSE_HEAP_FREE & 1 ? (double)l->part_bytes[DIAGNOSE_HEAP_FREE] : 0;
-        double held = trim >= 0 ? free_bytes - trim : 0, least = fmax(PINNED_MIN_BYTES, PINNED_MIN_OF_RSS * rss);
+        double held = trim >= 0 ? free_bytes - trim : 0, pinned = fmax(PINNED_MIN_BYTES, PINNED_MIN_OF_RSS * rss);
         double python = l->known >> DIAGNOSE_PYTHON_FREE & 1 ? (double)l->part_bytes[DIAGNOSE_PYTHON_FREE] : 0;
 
         v->part = largest_part(l);
@@ -371,13 +371,15 @@ static void judge_state(const DiagnoseInput *in, Verdict *v) {
                 v->kind = VERDICT_TRIMMABLE;
                 v->part = DIAGNOSE_HEAP_FREE;
                 v->confidence = 0.95;
-        } else if (held >= least || python >= least) {
+        } else if (held >= pinned || python >= pinned) {
                 v->kind = VERDICT_PINNED;
                 v->part = python > held ? DIAGNOSE_PYTHON_FREE : DIAGNOSE_HEAP_FREE;
                 v->confidence = 0.9;
         } else if (copies_grow(in, v)) {
                 v->kind = VERDICT_COPY_ON_WRITE;
                 v->confidence = 0.7;
+        } else if (in->n > 1 && growth(in, figure_rss, 0) >= least(in, VAGUE_MIN_BYTES, VAGUE_MIN_OF_RSS)) {
+                v->kind = VERDICT_UNKNOWN; /* it grows, where could not be told */
         } else if (in->n > 1) {
                 v->kind = VERDICT_STEADY;
                 v->confidence = 0.8;
@@ -474,7 +476,28 @@ static void advise(const DiagnoseInput *in, Verdict *v) {
                 advise_limit(in, v);
 }
 
-void diagnose(const DiagnoseInput *in, Verdict *ret) {
+static unsigned n_known(const DiagnoseLook *l) {
+        return (unsigned)__builtin_popcount(l->known);
+}
+
+/* Looks that say less than others would make their parts unknown in all of them: they are left out, where most are not.
+ * @room: DIAGNOSE_LOOKS_MAX. Return: the looks to judge, @in's own or those in @room. */
+static DiagnoseInput whole_looks(const DiagnoseInput *in, DiagnoseLook *room) {
+        unsigned most = 0;
+        size_t n = 0;
+
+        for (size_t i = 0; i < in->n; i++)
+                most = n_known(&in->looks[i]) > most ? n_known(&in->looks[i]) : most;
+        for (size_t i = 0; i < in->n && n < DIAGNOSE_LOOKS_MAX; i++)
+                if (n_known(&in->looks[i]) == most)
+                        room[n++] = in->looks[i];
+        return n > in->n / 2 ? (DiagnoseInput){room, n, in->limit_bytes} : *in;
+}
+
+void diagnose(const DiagnoseInput *all, Verdict *ret) {
+        DiagnoseLook room[DIAGNOSE_LOOKS_MAX];
+        DiagnoseInput whole = whole_looks(all, room);
+        const DiagnoseInput *in = &whole;
         Verdict v = {.kind = VERDICT_UNKNOWN, .size_class = -1};
 
         v.growing = in->n > 1 && seconds(&in->looks[0], &in->looks[in->n - 1]) > 0;

@@ -334,6 +334,31 @@ static void test_verdicts(void **state _unused_) {
         }
 }
 
+/* A look that ran out of time is no fall and no growth; where all did, nothing is steady that grows. */
+static void test_partial_looks(void **state _unused_) {
+        const uint32_t heap = 1u << DIAGNOSE_HEAP_USED | 1u << DIAGNOSE_HEAP_FREE;
+        Case steady = {.line = {{DIAGNOSE_HEAP_USED, 100, 0}, {DIAGNOSE_HEAP_FREE, 10, 0}}}, leak = steady;
+        DiagnoseLook looks[LOOKS];
+        Verdict v;
+
+        leak.line[0].step_mib = 4;
+        for (unsigned k = 0; k < 3; k++) {
+                for (size_t i = 0; i < LOOKS; i++) {
+                        make_look(k == 0 ? &steady : &leak, i, &looks[i]);
+                        if (k < 2 && i >= 2)
+                                continue;
+                        looks[i].known &= ~heap;
+                        looks[i].part_bytes[DIAGNOSE_HEAP_FREE] += looks[i].part_bytes[DIAGNOSE_HEAP_USED] - MIB;
+                        looks[i].part_bytes[DIAGNOSE_HEAP_USED] = MIB;
+                }
+                diagnose(&(DiagnoseInput){looks, LOOKS, 0}, &v);
+                assert_int_equal(v.kind, k == 0   ? VERDICT_STEADY
+                                         : k == 1 ? VERDICT_LIVE_GROWTH
+                                                  : VERDICT_UNKNOWN);
+                assert_true(k != 1 || (v.part_bytes_per_s > 0.39 * MIB && v.part_bytes_per_s < 0.41 * MIB));
+        }
+}
+
 /* The size whose chunks in use grow, with its rate. */
 static void test_size_class(void **state _unused_) {
         static DiagnoseClass before[DIAGNOSE_CLASSES], after[DIAGNOSE_CLASSES];
@@ -371,6 +396,7 @@ static void test_names(void **state _unused_) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_verdicts),
+                cmocka_unit_test(test_partial_looks),
                 cmocka_unit_test(test_size_class),
                 cmocka_unit_test(test_names),
         };

@@ -119,6 +119,34 @@ static void test_own_pages(void **state _unused_) {
         looks_done(&l);
 }
 
+/* In use and free are told apart only where the heap was read, but for the little that changed under the reader. */
+static void test_out_of_time(void **state _unused_) {
+        static const struct {
+                uint32_t flag;
+                uint64_t unread_bytes;
+                bool known;
+        } cases[] = {
+                {SURVEY_HEAP_COMPLETE, 0, true},
+                {0, MB / 2, true},
+                {0, 2 * MB, false},
+                {SURVEY_OUT_OF_TIME, 0, false},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                Survey s = survey_at(0, 100 * MB);
+                const char *why;
+                Looks l = {0};
+
+                s.flags = (s.flags & ~SURVEY_HEAP_COMPLETE) | cases[i].flag;
+                s.system_bytes = 110 * MB;
+                s.heap.unread_bytes = cases[i].unread_bytes;
+                assert_int_equal(take(&l, &s, true, &why), 0);
+                assert_true((l.diagnosis.last.known >> DIAGNOSE_HEAP_USED & 1) == cases[i].known);
+                assert_true((l.diagnosis.last.known >> DIAGNOSE_HEAP_FREE & 1) == cases[i].known);
+                looks_done(&l);
+        }
+}
+
 static void test_refused(void **state _unused_) {
         Survey lie = survey_at(5, 100 * MB), old = survey_at(0, 100 * MB), none = survey_at(5, 100 * MB);
         const char *why = NULL;
@@ -159,6 +187,7 @@ int main(void) {
                 cmocka_unit_test(test_bounded),
                 cmocka_unit_test(test_torn),
                 cmocka_unit_test(test_own_pages),
+                cmocka_unit_test(test_out_of_time),
                 cmocka_unit_test(test_refused),
                 cmocka_unit_test(test_due),
         };
