@@ -62,9 +62,8 @@ struct Watch {
 };
 
 /* watch-pace.c */
-/* watch_pace() - a sample was taken, for @cost_usec of CPU time: when comes the next? Then watch_burst() is of it. */
+/* watch_pace() - a sample was taken, for @cost_usec of CPU time: when comes the next? */
 void watch_pace(Watch *w, uint64_t cost_usec);
-double watch_burst(const Watch *w);
 /* watch_heed_waits() - a decision waits for a time (`for`, settling ...): look again when it has passed. */
 void watch_heed_waits(Watch *w);
 bool watch_is_due(const Watch *w, uint64_t now_usec);

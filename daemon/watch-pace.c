@@ -61,13 +61,6 @@ uint64_t watch_wait(const Watch *w, uint64_t now_usec) {
         return w->look_next_usec > now_usec ? w->look_next_usec - now_usec : 0;
 }
 
-double watch_burst(const Watch *w) {
-        const Sample *s = &w->sample;
-
-        return pace_burst(&w->pace, &w->host->settings->sample.pace,
-                          s->limit_bytes > s->usage_bytes ? s->limit_bytes - s->usage_bytes : 0);
-}
-
 void watch_pace(Watch *w, uint64_t cost_usec) {
         const Sample *s = &w->sample;
         PaceInput in = {.now_usec = s->time_usec,

@@ -354,7 +354,7 @@ static void input_of(Watch *w, uint64_t now_usec, PolicyInput *ret) {
         ret->action_in_flight = w->run != NULL;
         ret->can_reclaim = w->can[RUNG_RECLAIM];
         ret->can_rotate = w->can[RUNG_ROTATE];
-        ret->burst_bytes_per_s = watch_burst(w);
+        ret->burst_bytes_per_s = pace_burst(&w->pace);
 }
 
 /* Right before an act: the loop may have been held up since the sample. What does not hold any more is not done. */

@@ -53,8 +53,6 @@ Reason trigger_crossed(const Policy *p, const PolicyInput *in, Rung rung, double
 
 /* trigger_urgent() - was the point passed behind which rotation is not polite any more? See the banner of policy.h. */
 bool trigger_urgent(const Policy *p, const PolicyInput *in);
-/* trigger_burst() - is the limit moments away at the rate of the last samples? */
-bool trigger_burst(const Policy *p, const PolicyInput *in);
 
 /* trigger_threshold() - what @trigger is set to, in its unit; 0 = n/a. */
 double trigger_threshold(const Policy *p, Rung rung, Reason trigger);

@@ -93,7 +93,8 @@ static void step_firing(Policy *p, const PolicyInput *in, Decision *d) {
         decide(d, VERB_ACT, REASON_PERSISTS, 0);
 }
 
-static void step_alert(Policy *p, const PolicyInput *in, Decision *d) {
+/* @urgent: an act may be near that ends the process; whoever is told should hear of it before. */
+static void step_alert(Policy *p, const PolicyInput *in, bool urgent, Decision *d) {
         PolicyRungState *s = &p->rung[RUNG_ALERT];
 
         if (p->alert_firing) {
@@ -112,7 +113,7 @@ static void step_alert(Policy *p, const PolicyInput *in, Decision *d) {
                 decide(d, VERB_SKIP, REASON_STARTUP_GRACE, grace_left(p, in));
                 return;
         }
-        if (!held(p, in, d) && !trigger_burst(p, in))
+        if (!held(p, in, d) && !urgent)
                 return;
         p->alert_firing = true;
         p->alert_clear = false;
@@ -283,7 +284,7 @@ void policy_step(Policy *p, const PolicyInput *in, Decision ret[static _RUNG_MAX
                                     .eta_hi_usec = input_forecasts(in) ? in->eta_hi_usec : USEC_INFINITY};
         if (p->options.rung[RUNG_ROTATE].eta_usec == POLICY_ETA_NEEDS)
                 ret[RUNG_ROTATE].needs_usec = needs.total_usec;
-        step_alert(p, in, &ret[RUNG_ALERT]);
+        step_alert(p, in, urgent, &ret[RUNG_ALERT]);
         step_reclaim(p, in, urgent, &ret[RUNG_RECLAIM]);
         step_rotate(p, in, urgent, &ret[RUNG_RECLAIM], &ret[RUNG_ROTATE]);
         if (ret[RUNG_ROTATE].verb == VERB_ACT && ret[RUNG_RECLAIM].verb == VERB_ACT)

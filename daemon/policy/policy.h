@@ -9,7 +9,8 @@
  * of what is configured and what earlier ones took). It lets reclaim go first only where there is time for it. It is
  * urgent when the lower bound is below drain and retries alone (the new process starts when the old one is gone), or
  * use has passed half of what is left above rotate's `used` (96 % for 92 %) or `bytes`, or a burst is moments from the
- * limit. Then it waits neither for reclaim, nor for its own `for`, nor for a maintenance window. Start-up grace,
+ * limit. Then it waits neither for reclaim, nor for its own `for`, nor for a maintenance window, and the alert not for
+ * its `for`: whoever is told should hear of it before the process ends. Start-up grace,
  * cool-down, breaker, and an action in flight still hold it: they guard against rotating for ever.
  *
  * A forecast moves a rung only where the forecaster says that its evidence suffices for it (PolicyInput.proof): the

@@ -37,7 +37,7 @@ static bool verdict_crossed(const RungOptions *o, const PolicyInput *in) {
         return in->verdict > 0 && in->verdict < 8 * sizeof(o->verdicts) && (o->verdicts & 1u << in->verdict);
 }
 
-bool trigger_burst(const Policy *p, const PolicyInput *in) {
+static bool is_burst(const Policy *p, const PolicyInput *in) {
         double room = (double)in->limit_bytes - (double)in->usage_bytes;
 
         return p->options.last_moment_usec > 0 && in->limit_bytes > 0 && in->burst_bytes_per_s > 0 &&
@@ -59,7 +59,7 @@ Reason trigger_crossed(const Policy *p, const PolicyInput *in, Rung rung, double
                 return REASON_GROWTH;
         if (verdict_crossed(o, in))
                 return REASON_VERDICT;
-        if (rung != RUNG_RECLAIM && trigger_burst(p, in)) /* a trim is too slow for it, and gives nothing of a burst */
+        if (rung != RUNG_RECLAIM && is_burst(p, in)) /* a trim is too slow for it, and gives nothing of a burst */
                 return REASON_BURST;
         return eta || growth ? REASON_UNPROVEN : REASON_BELOW;
 }
@@ -76,7 +76,7 @@ bool trigger_urgent(const Policy *p, const PolicyInput *in) {
                 return true;
         if (o->used_bytes > 0 && (double)o->used_bytes < limit && usage >= ((double)o->used_bytes + limit) / 2)
                 return true;
-        if (trigger_burst(p, in))
+        if (is_burst(p, in))
                 return true;
         if (o->eta_usec == POLICY_ETA_NEEDS) {
                 policy_needs(p, &needs);

@@ -68,11 +68,6 @@ uint64_t pace_next(Pace *p, const PaceOptions *o, const PaceInput *in) {
         return p->interval_usec = min_of(next, longest);
 }
 
-double pace_burst(const Pace *p, const PaceOptions *o, uint64_t room_bytes) {
-        double newest = p->rate_bytes_per_s[0], least = min_of(newest, p->rate_bytes_per_s[1]);
-        uint64_t soonest = o->fixed_usec > 0 ? o->fixed_usec : o->min_usec;
-
-        if (newest > 0 && (double)room_bytes / newest <= 2 * (double)soonest / USEC_PER_SEC)
-                return newest;
-        return least;
+double pace_burst(const Pace *p) {
+        return min_of(p->rate_bytes_per_s[0], p->rate_bytes_per_s[1]);
 }

@@ -49,9 +49,6 @@ typedef struct Pace {
 /* pace_next() - one look was taken. Return: how long until the next; within min and max but for the budget. */
 uint64_t pace_next(Pace *p, const PaceOptions *o, const PaceInput *in);
 
-/**
- * pace_burst() - how fast it grows for certain
- * Return: bytes a second over each of the last two intervals at the least; over the last alone, where at that rate
- * there is no time for one more look before @room_bytes are used up; 0 when it did not grow.
- */
-double pace_burst(const Pace *p, const PaceOptions *o, uint64_t room_bytes);
+/* pace_burst() - bytes a second that it grew by over each of the last two intervals at the least; 0 when it did not
+ * grow in both: one look that jumps is a step, not a burst. */
+double pace_burst(const Pace *p);

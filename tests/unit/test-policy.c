@@ -112,6 +112,8 @@ static void test_decision_carries_its_evidence(void **state _unused_) {
         assert_int_equal(d->limit_bytes, LIMIT);
         assert_true(fabs(d->used_ratio - 0.5) < 1e-9);
         assert_int_equal(d->eta_lo_usec, 7 * MINUTE);
+        assert_true(decisions[RUNG_ALERT].trigger == REASON_ETA && decisions[RUNG_ALERT].threshold == 1800);
+        assert_true(decisions[RUNG_ALERT].needs_usec == 0 && d->needs_usec == 5 * MINUTE);
         assert_int_equal(d->eta_usec, 8 * MINUTE);
         in.trend_known = false;
         d = step(in, RUNG_ROTATE);
@@ -184,7 +186,8 @@ static void test_startup_grace(void **state _unused_) {
 
         fresh();
         in.target_age_usec = 30 * SECOND;
-        expect("alert by use", hold(in, 10 * SECOND, RUNG_ALERT), VERB_ACT, REASON_USED);
+        expect("alert by use", step(in, RUNG_ALERT), VERB_ACT, REASON_USED); /* urgent: at once */
+        hold(in, 10 * SECOND, RUNG_ALERT);
         expect_wait("reclaim", &decisions[RUNG_RECLAIM], REASON_STARTUP_GRACE, 90 * SECOND);
         expect_wait("rotate, though the deadline is near", &decisions[RUNG_ROTATE], REASON_STARTUP_GRACE, 90 * SECOND);
         fresh();
@@ -193,7 +196,7 @@ static void test_startup_grace(void **state _unused_) {
         expect_wait("alert by forecast", step(in, RUNG_ALERT), REASON_STARTUP_GRACE, SECOND);
         in.target_age_usec += SECOND;
         in.now_usec += SECOND;
-        expect("over", step(in, RUNG_ALERT), VERB_SKIP, REASON_HOLD);
+        expect("over, and urgent", step(in, RUNG_ALERT), VERB_ACT, REASON_ETA);
 }
 
 static void test_dry_run_has_the_same_rhythm(void **state _unused_) {
