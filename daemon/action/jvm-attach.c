@@ -110,9 +110,9 @@ static int judge(Attach *a) {
                 return end(a, JVM_NOT_ONE, "its status cannot be read");
         if (a->look.has_j9)
                 return cannot(a, "it is OpenJ9, which has no such command");
-        if (a->look.other_malloc[0])
+        if (a->q->command == JVM_TRIM && a->look.other_malloc[0])
                 return cannot(a, "it has %s, and the JVM's command would trim glibc's heap", a->look.other_malloc);
-        if (!a->look.has_glibc)
+        if (a->q->command == JVM_TRIM && !a->look.has_glibc)
                 return cannot(a, "it does not use glibc");
         if (a->facts.state == 'T' || a->facts.state == 't')
                 return cannot(a, "it is stopped");
@@ -349,7 +349,7 @@ static int ask(Attach *a) {
         const char *request;
         size_t n;
 
-        request = jvm_wire_request(&n);
+        request = jvm_wire_request(a->q->command, &n);
         if (!is_same(a) || is_parent_gone(a))
                 return cannot(a, "given up");
         a->reply.rss_before_bytes = rss_now(a);
@@ -359,13 +359,16 @@ static int ask(Attach *a) {
         say(a);
         /* the end of ours is shown too: a JVM that wants more strings than this must not wait for them for ever */
         if (send(a->socket_fd, request, n, MSG_NOSIGNAL) != (ssize_t)n || shutdown(a->socket_fd, SHUT_WR) < 0)
-                return cannot(a, "%s", jvm_wire_text(JVM_ANSWER_NOTHING));
+                return cannot(a, "%s", jvm_wire_text(a->q->command, JVM_ANSWER_NOTHING));
         return 0;
 }
 
 /* Up to the end of the stream, or as much as no JVM says. Return: bytes; -ETIMEDOUT. */
-static ssize_t read_answer(Attach *a, char buf[static JVM_WIRE_ANSWER_MAX], size_t have, uint64_t deadline_usec) {
-        while (have < JVM_WIRE_ANSWER_MAX) {
+static ssize_t read_answer(Attach *a, char buf[static JVM_WIRE_TEXT_MAX], uint64_t deadline_usec) {
+        const size_t most = jvm_wire_limit(a->q->command);
+        size_t have = 0;
+
+        while (have < most) {
                 struct pollfd pfd = {.fd = a->socket_fd, .events = POLLIN};
                 uint64_t now = now_mono_usec();
                 ssize_t n;
@@ -374,7 +377,7 @@ static ssize_t read_answer(Attach *a, char buf[static JVM_WIRE_ANSWER_MAX], size
                         return -ETIMEDOUT;
                 if (poll(&pfd, 1, (int)min_of((deadline_usec - now + 999) / 1000, (uint64_t)INT_MAX)) <= 0)
                         continue;
-                n = read(a->socket_fd, buf + have, JVM_WIRE_ANSWER_MAX - have);
+                n = read(a->socket_fd, buf + have, most - have);
                 if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
                         break; /* ECONNRESET: it hung up on what we sent */
                 have += n > 0 ? (size_t)n : 0;
@@ -382,12 +385,19 @@ static ssize_t read_answer(Attach *a, char buf[static JVM_WIRE_ANSWER_MAX], size
         return (ssize_t)have;
 }
 
+static bool hand_over(const Attach *a, const char *text, size_t n) {
+        return pwrite(a->q->text_fd, text, n, 0) == (ssize_t)n;
+}
+
 static void take_answer(Attach *a, const char *text, size_t n) {
-        JvmAnswer answer = jvm_wire_parse(text, n);
+        size_t body = n;
+        JvmAnswer answer = jvm_wire_parse(a->q->command, text, n, &body);
 
         a->reply.rss_after_bytes = rss_now(a);
-        if (answer != JVM_ANSWER_TRIMMED)
-                (void)cannot(a, "%s", jvm_wire_text(answer));
+        if (answer != JVM_ANSWER_TRIMMED && answer != JVM_ANSWER_TEXT)
+                (void)cannot(a, "%s", jvm_wire_text(a->q->command, answer));
+        else if (answer == JVM_ANSWER_TEXT && !hand_over(a, text + body, n - body))
+                (void)cannot(a, "its answer could not be kept: %s", strerrordesc_np(errno));
         else if (a->reply.rss_after_bytes == 0)
                 (void)cannot(a, "it has ended");
         else
@@ -395,15 +405,13 @@ static void take_answer(Attach *a, const char *text, size_t n) {
 }
 
 /* Nobody may begin a second call while this one still runs, and the lock lives as long as we do. */
-static void linger(Attach *a) {
-        char text[JVM_WIRE_ANSWER_MAX];
-
+static void linger(Attach *a, char text[static JVM_WIRE_TEXT_MAX]) {
         a->channel = fd_close(a->channel);
-        (void)read_answer(a, text, 0, now_mono_usec() + JVM_LINGER_MAX_USEC);
+        (void)read_answer(a, text, now_mono_usec() + JVM_LINGER_MAX_USEC);
 }
 
 static void call(Attach *a) {
-        char text[JVM_WIRE_ANSWER_MAX];
+        static char text[JVM_WIRE_TEXT_MAX]; /* the child's: nobody else touches its pages */
         uint64_t begin_usec = now_mono_usec();
         ssize_t n;
 
@@ -411,15 +419,16 @@ static void call(Attach *a) {
                 say(a);
                 return;
         }
-        n = read_answer(a, text, 0, begin_usec + a->q->finish_usec);
+        n = read_answer(a, text, begin_usec + a->q->finish_usec);
         a->reply.duration_usec = now_mono_usec() - begin_usec;
         if (n < 0)
-                (void)end(a, JVM_TIMEOUT, "the JVM has not finished the trim in its time");
+                (void)end(a, JVM_TIMEOUT, "the JVM has not %s in its time",
+                          a->q->command == JVM_TRIM ? "finished the trim" : "answered");
         else
                 take_answer(a, text, (size_t)n);
         say(a);
         if (n < 0)
-                linger(a);
+                linger(a, text);
 }
 
 void jvm_attach_run(const JvmRequest *q, int channel) {

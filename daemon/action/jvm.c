@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -16,15 +17,18 @@
 
 #define CHANNEL_FD       3
 #define PLACES_FD        4                  /* and the next ones */
+#define TEXT_FD          (PLACES_FD + _PROBE_PLACE_MAX)
 #define CHILD_SLACK_USEC (2 * USEC_PER_SEC) /* what it needs beside its two times, on a machine short of memory */
 
 /* In the child: they may have got any number, also those; out of the way with them first. */
 static bool place_descriptors(JvmRequest *q, int channel, int places[static _PROBE_PLACE_MAX]) {
-        enum { AWAY = PLACES_FD + _PROBE_PLACE_MAX };
+        enum { AWAY = TEXT_FD + 1 };
 
         channel = fcntl(channel, F_DUPFD, AWAY);
         for (int i = 0; q->places && i < _PROBE_PLACE_MAX; i++)
                 places[i] = fcntl(q->places[i], F_DUPFD, AWAY);
+        if (q->command != JVM_TRIM)
+                q->text_fd = fcntl(q->text_fd, F_DUPFD, AWAY);
         if (dup2(channel, CHANNEL_FD) < 0)
                 return false;
         for (int i = 0; q->places && i < _PROBE_PLACE_MAX; i++)
@@ -32,7 +36,9 @@ static bool place_descriptors(JvmRequest *q, int channel, int places[static _PRO
                         return false;
         if (q->places)
                 q->places = places;
-        return true;
+        if (q->command != JVM_TRIM)
+                q->text_fd = dup2(q->text_fd, TEXT_FD);
+        return q->command == JVM_TRIM || q->text_fd >= 0;
 }
 
 /* In the child. It may outlive us: nothing of ours stays open, not the loop's, not a pipe that somebody reads to its
@@ -52,13 +58,13 @@ _Noreturn static void run_child(const JvmRequest *q, int channel) {
                 dup2(null_fd, fd);
         if (!place_descriptors(&own, channel, places))
                 _exit(1);
-        spawn_close_from(PLACES_FD + _PROBE_PLACE_MAX);
+        spawn_close_from(TEXT_FD + 1);
         jvm_attach_run(&own, CHANNEL_FD);
         _exit(0);
 }
 
 int jvm_start(const JvmRequest *q, JvmCall *ret) {
-        JvmCall c = {.begin_usec = now_mono_usec()};
+        JvmCall c = {.command = q->command, .begin_usec = now_mono_usec()};
         sigset_t all, before;
         int pair[2];
 
@@ -113,7 +119,9 @@ uint64_t jvm_limit_usec(const JvmRequest *q) {
 
 void jvm_give_up(const JvmCall *c, JvmReply *ret) {
         make_reply(c, ret,
-                   c->begun ? "the JVM has not finished the trim in its time" : "looking at its files took too long");
+                   !c->begun                ? "looking at its files took too long"
+                   : c->command == JVM_TRIM ? "the JVM has not finished the trim in its time"
+                                            : "the JVM has not answered in its time");
 }
 
 void jvm_done(JvmCall *c) {
@@ -142,6 +150,27 @@ void jvm_call(const JvmRequest *q, JvmReply *ret) {
         jvm_done(&c);
         if (ret->result != JVM_TIMEOUT && ret->result != JVM_CANNOT)
                 (void)waitpid(c.pid, NULL, 0); /* it ends at once; any other is init's */
+}
+
+size_t jvm_ask(const JvmRequest *q, char *text, JvmReply *ret) {
+        _cleanup_fd_ int fd = memfd_create("plateau", MFD_CLOEXEC);
+        JvmRequest own = *q;
+        JvmCall none = JVM_CALL_NULL;
+        ssize_t n;
+
+        own.text_fd = fd;
+        none.begin_usec = now_mono_usec();
+        if (fd < 0) {
+                make_reply(&none, ret, strerror(errno));
+                return 0;
+        }
+        jvm_call(&own, ret);
+        if (ret->result != JVM_DONE)
+                return 0;
+        n = pread(fd, text, JVM_WIRE_TEXT_MAX, 0);
+        if (n <= 0)
+                make_reply(&none, ret, "the JVM answered with nothing");
+        return n > 0 ? (size_t)n : 0;
 }
 
 bool jvm_to_probe(const JvmReply *r, ProbeReply *ret) {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A HotSpot JVM trims its own heap: System.trim_native_heap over its attach socket. Nothing of it is held and no ptrace
- * is needed; the JVM's own attach listener makes the call. A child process does all of it, because every step touches
- * files that the target chose and any of them may block; what it found comes by a descriptor, for the loop or for poll.
+ * A HotSpot JVM trims its own heap, or tells what is in it: a command over its attach socket. Nothing of it is held
+ * and no ptrace is needed; the JVM's own attach listener makes the call. A child process does all of it, because every
+ * step touches files that the target chose and any of them may block; what it found comes by a descriptor, for the loop
+ * or for poll.
  */
 #pragma once
 
@@ -10,6 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "action/jvm-wire.h"
 #include "probe/proto.h"
 #include "util/cleanup.h"
 
@@ -21,7 +23,9 @@ typedef struct JvmRequest {
         pid_t pid;
         uint64_t start_ticks; /* identity: field 22 of /proc/PID/stat */
         uint64_t attach_usec; /* to be accepted by the JVM */
-        uint64_t finish_usec; /* for the trim itself */
+        uint64_t finish_usec; /* for the command itself */
+        JvmCommand command;
+        int text_fd; /* unless JVM_TRIM: where what it tells is written to. See jvm_ask() */
 } JvmRequest;
 
 typedef enum JvmResult {
@@ -48,6 +52,7 @@ typedef struct JvmCall {
         pid_t pid; /* of the child. Not waited for by jvm_done() */
         int fd;    /* polls readable when jvm_receive() has something to do */
         bool begun;
+        JvmCommand command;
         uint64_t begin_usec;
 } JvmCall;
 
@@ -70,6 +75,14 @@ void jvm_done(JvmCall *c);
 
 /* jvm_call() - all of it, blocking. For the command line. */
 void jvm_call(const JvmRequest *q, JvmReply *ret);
+
+/**
+ * jvm_ask() - the same for a command that tells something
+ * @q:    its text_fd is filled in here
+ * @text: JVM_WIRE_TEXT_MAX bytes
+ * Return: bytes in @text, hostile and without a NUL at their end; 0: none, and @ret says why not.
+ */
+size_t jvm_ask(const JvmRequest *q, char *text, JvmReply *ret);
 
 /* jvm_to_probe() - the same as an answer of the probe to PROBE_OP_TRIM. Return: false: it is none, the probe has to be
  * asked (JVM_NOT_ONE, JVM_NO_ACCESS, JVM_CANNOT); then @ret is untouched. */

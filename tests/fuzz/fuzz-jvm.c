@@ -11,7 +11,8 @@
 /* As an answer from the socket, and as a process' maps. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         static int fd = -1;
-        JvmAnswer answer = jvm_wire_parse((const char *)data, size);
+        size_t body = 0;
+        JvmAnswer answer = jvm_wire_parse(JVM_TRIM, (const char *)data, size, &body);
         JvmLook look;
 
         FUZZ_CHECK(answer >= JVM_ANSWER_TRIMMED && answer < _JVM_ANSWER_MAX);

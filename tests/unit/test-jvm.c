@@ -98,6 +98,13 @@ static void answer(const char *as, int fd, int word_fd) {
                         put(fd, good + i, 1);
         else if (strcmp(as, "dies") == 0)
                 _exit(0);
+        else if (strcmp(as, "tells") == 0)
+                put(fd, "0\nDefNew\n", 9);
+        else if (strcmp(as, "tells all") == 0) {
+                put(fd, "0\n", 2);
+                put(fd, big, JVM_WIRE_TEXT_MAX - 3);
+        } else if (strcmp(as, "tells nothing") == 0)
+                put(fd, "0\n", 2);
         else {
                 if (strcmp(as, "late") == 0)
                         wait_for_word(word_fd);
@@ -204,6 +211,36 @@ static void test_answers(void **state _unused_) {
                         assert_true(r.rss_before_bytes > 0 && r.rss_after_bytes > 0);
                         assert_true(r.total_usec >= r.duration_usec);
                 }
+                fake_end(&f);
+        }
+}
+
+static void test_questions(void **state _unused_) {
+        static const struct {
+                const char *as;
+                size_t n;
+                JvmResult result;
+                const char *why;
+        } cases[] = {
+                {"tells", 7, JVM_DONE, ""},
+                {"tells all", JVM_WIRE_TEXT_MAX - 3, JVM_DONE, ""},
+                {"tells nothing", 0, JVM_CANNOT, "answered with nothing"},
+                {"unknown", 0, JVM_CANNOT, "too old for that question"},
+                {"endless", 0, JVM_CANNOT, "no JVM's answer"},
+                {"dies", 0, JVM_CANNOT, "hung up without an answer"},
+        };
+        static char text[JVM_WIRE_TEXT_MAX];
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                JvmReply r;
+                Fake f;
+
+                fake_start(&f, cases[i].as);
+                f.request.command = JVM_HEAP_INFO;
+                assert_int_equal(jvm_ask(&f.request, text, &r), cases[i].n);
+                assert_reply(&r, cases[i].result, cases[i].why);
+                if (i == 0)
+                        assert_memory_equal(text, "DefNew\n", 7);
                 fake_end(&f);
         }
 }
@@ -378,6 +415,7 @@ static int remove_dir(void **state _unused_) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_answers),
+                cmocka_unit_test(test_questions),
                 cmocka_unit_test(test_too_late),
                 cmocka_unit_test(test_no_signal),
                 cmocka_unit_test(test_something_in_its_place),
