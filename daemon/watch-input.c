@@ -17,30 +17,6 @@ int week_minute(uint64_t real_usec, PolicyZone zone) {
         return (tm.tm_wday + 6) % 7 * (int)MINUTES_PER_DAY + tm.tm_hour * 60 + tm.tm_min; /* tm_wday 0 is Sunday */
 }
 
-uint64_t watch_growth(WatchGrowth *g, const TrendFit *fit, uint64_t now_usec) {
-        if (fit->state != TREND_GROWING) {
-                g->growing = false;
-                return 0;
-        }
-        if (!g->growing || fit->span_usec < g->span_usec / 2)
-                g->since_usec = now_usec - min_of(now_usec, fit->span_usec);
-        g->growing = true;
-        g->span_usec = fit->span_usec;
-        return now_usec - min_of(now_usec, g->since_usec);
-}
-
-/* How far ahead a line is believed by how long growth has been seen; the dearer the action, the less. */
-static unsigned proof_of(const TrendFit *fit, uint64_t growing_usec) {
-        static const unsigned belief[_RUNG_MAX] = {[RUNG_ALERT] = 4, [RUNG_RECLAIM] = 2, [RUNG_ROTATE] = 1};
-        unsigned proof = 0;
-
-        if (fit->state != TREND_GROWING || fit->eta_lo_usec == USEC_INFINITY)
-                return 0;
-        while (proof < _RUNG_MAX && fit->eta_lo_usec / belief[proof] <= growing_usec)
-                proof++;
-        return proof;
-}
-
 /* What the last look foretells, while it is fresh. The least that a reclaim is worth is what its action goes by. */
 static void foretell(const WatchFacts *f, uint64_t now_usec, PolicyInput *in) {
         const Diagnosis *d = &f->looks->diagnosis;
@@ -69,7 +45,7 @@ void watch_input(const WatchFacts *f, uint64_t now_usec, PolicyInput *ret) {
                 .rss_bytes = f->sample->rss_bytes,
                 .trend_known = fit->state != TREND_WAIT,
                 .growing = fit->state == TREND_GROWING,
-                .proof = proof_of(fit, f->growing_usec),
+                .proof = (unsigned)fit->proof,
                 .slope_bytes_per_s = fit->slope_bytes_per_s,
                 .slope_lo_bytes_per_s = fit->slope_lo_bytes_per_s,
                 .eta_usec = fit->eta_usec,

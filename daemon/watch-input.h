@@ -10,22 +10,12 @@
 #include "policy/score.h"
 #include "settings/settings.h"
 
-/* Since when growth has been seen. */
-typedef struct WatchGrowth {
-        bool growing;
-        uint64_t since_usec, span_usec;
-} WatchGrowth;
-
-/* watch_growth() - how long: the window's span, and longer while it slides; an emptied window starts anew. */
-uint64_t watch_growth(WatchGrowth *g, const TrendFit *fit, uint64_t now_usec);
-
 typedef struct WatchFacts {
         const Settings *settings;
         const Sample *sample;
         const TrendFit *fit;
         const Looks *looks;
-        uint64_t start_usec;   /* of the process, CLOCK_BOOTTIME */
-        uint64_t growing_usec; /* how long growth has been seen */
+        uint64_t start_usec; /* of the process, CLOCK_BOOTTIME */
 } WatchFacts;
 
 /* watch_input() - all of @ret but what is in flight and what actions can. @now_usec: CLOCK_BOOTTIME. */

@@ -31,8 +31,10 @@ struct Watch {
         bool alarmed;
         Trend trend;
         TrendFit fit;
-        WatchGrowth growth;
         Score score;
+        bool sleep_known;
+        uint64_t slept_usec;     /* how far CLOCK_BOOTTIME is ahead of CLOCK_MONOTONIC */
+        uint64_t heap_told_usec; /* the survey that the trend heard of last */
         Policy policy;
         Decision decisions[_RUNG_MAX];
         TargetCounters counters;

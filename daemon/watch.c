@@ -18,6 +18,8 @@
 #define CHECK_INTERVAL_USEC (30 * USEC_PER_SEC)      /* between two looks whether an action could work */
 #define CGROUP_DIR_RETRY_USEC (60 * USEC_PER_SEC)
 #define SURVEY_BUDGET_MSEC_MAX 1000u                 /* of one: a larger heap is told to be read in part */
+#define SLEEP_MIN_USEC (2 * USEC_PER_SEC)             /* of CLOCK_BOOTTIME ahead of CLOCK_MONOTONIC: a suspend */
+#define HEAP_FRESH_USEC USEC_PER_MINUTE              /* an older survey says nothing of the memory in use now */
 #define LIMIT_NEAR_USEC (2 * USEC_PER_HOUR)
 
 #define NAME(w) ((w)->target.spec.name)
@@ -292,7 +294,7 @@ static void on_action_done(void *userdata, const Outcome *o) {
         policy_outcome(&w->policy, o);
         if (o->rung == RUNG_RECLAIM && o->released_bytes > 0 && w->present) {
                 score_drop(&w->score);
-                trend_reset(&w->trend, o->time_usec, TREND_RESET_RECLAIM);
+                trend_reclaimed(&w->trend, o->time_usec, o->released_bytes);
                 w->counters.trend_resets_total[TREND_RESET_RECLAIM]++;
         }
         watch_log_outcome(NAME(w), o);
@@ -347,8 +349,7 @@ static void input_of(Watch *w, uint64_t now_usec, PolicyInput *ret) {
                             .sample = &w->sample,
                             .fit = &w->fit,
                             .looks = &w->looks,
-                            .start_usec = w->target.start_boot_usec,
-                            .growing_usec = watch_growth(&w->growth, &w->fit, now_usec)};
+                            .start_usec = w->target.start_boot_usec};
 
         watch_input(&facts, now_usec, ret);
         ret->action_in_flight = w->run != NULL;
@@ -409,10 +410,52 @@ static uint64_t cpu_usec(void) {
                        : (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / 1000;
 }
 
-static void take_trend(Watch *w, const Sample *s) {
-        uint64_t judged = s->limit_bytes ? s->usage_bytes : s->rss_bytes;
-        TrendReset reset = trend_push(&w->trend, s->time_usec, judged, s->limit_bytes);
+/* A machine that slept: CLOCK_BOOTTIME went on, CLOCK_MONOTONIC did not, and nothing could grow. */
+static void take_sleep(Watch *w, uint64_t boot_usec) {
+        uint64_t mono_usec = now_mono_usec(), ahead = boot_usec - min_of(boot_usec, mono_usec), slept;
 
+        slept = w->sleep_known ? ahead - min_of(ahead, w->slept_usec) : 0;
+        w->slept_usec = ahead;
+        w->sleep_known = true;
+        if (slept < SLEEP_MIN_USEC)
+                return;
+        trend_slept(&w->trend, boot_usec, slept);
+        w->counters.trend_resets_total[TREND_RESET_SLEEP]++;
+        log_event(LOG_INFO, "trend.reset",
+                  LOG_FIELDS(LF_S("target", NAME(w)), LF_S("reason", trend_reset_name(TREND_RESET_SLEEP))),
+                  "%s: the machine slept %llu s, which the trend leaves out", NAME(w),
+                  (unsigned long long)(slept / USEC_PER_SEC));
+}
+
+/* What the surveys say about the heap belongs to the sample at that time, so each is told once and soon. In use is all
+ * but what is free in the heap and resident, so that what malloc maps by itself counts. */
+static void add_heap(Watch *w, TrendSample *s) {
+        const Diagnosis *d = &w->looks.diagnosis;
+        uint64_t held;
+
+        if (d->n_looks == 0 || !d->trim_known || d->time_usec == w->heap_told_usec
+            || s->time_usec > d->time_usec + HEAP_FRESH_USEC)
+                return;
+        w->heap_told_usec = d->time_usec;
+        s->heap_known = true;
+        held = min_of(d->pinned_bytes + d->trimmable_bytes, s->bytes);
+        s->heap_bytes = s->bytes - held;
+}
+
+static void take_trend(Watch *w, const Sample *s) {
+        TrendSample in = {.time_usec = s->time_usec,
+                          .bytes = s->limit_bytes ? s->usage_bytes : s->rss_bytes,
+                          .limit_bytes = s->limit_bytes};
+        TrendReset reset;
+
+        take_sleep(w, s->time_usec);
+        add_heap(w, &in);
+        /* A cgroup's usage is without files already, and of more processes than this one. */
+        if (s->have & SAMPLE_HAVE_RSS_KIND && in.bytes == s->rss_bytes) {
+                in.anon_known = true;
+                in.anon_bytes = s->rss_anon_bytes;
+        }
+        reset = trend_push(&w->trend, &in);
         if (reset != TREND_RESET_NONE) {
                 w->counters.trend_resets_total[reset]++;
                 /* the first sample brings the first limit: no news */

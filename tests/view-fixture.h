@@ -149,6 +149,8 @@ static inline void fixture_watched(ViewFixture *f) {
         fixture_diagnosis(&f->diagnosis);
         v->diagnosis = &f->diagnosis;
         v->fit = (TrendFit){.state = TREND_GROWING,
+                            .kind = TREND_KIND_LEAK,
+                            .proof = TREND_PROOF_RECLAIM,
                             .n = 120,
                             .span_usec = 10 * USEC_PER_MINUTE,
                             .level_bytes = 3.9e9,
@@ -157,6 +159,7 @@ static inline void fixture_watched(ViewFixture *f) {
                             .slope_hi_bytes_per_s = 275000,
                             .r2_ratio = 0.993,
                             .residual_bytes = 1.5e6,
+                            .odds_ratio = 0.96,
                             .limit_bytes = 4500 * FIXTURE_MB,
                             .eta_usec = 51 * USEC_PER_MINUTE,
                             .eta_lo_usec = 38 * USEC_PER_MINUTE,

@@ -9,10 +9,16 @@
 static int replay_main(const Command *self, int argc, char **argv) {
         ReplayArgs a = {0};
         ArgWords words;
-        int r = args_parse(self, argc, argv, &a, 1, 1, &words);
+        int r = args_parse(self, argc, argv, &a, 0, 1, &words);
 
         if (r != 0)
                 return r < 0 ? CLI_USAGE : CLI_OK;
+        if (a.columns != (words.n == 0)) {
+                args_error(self, "expected TRACE, or --columns alone");
+                return CLI_USAGE;
+        }
+        if (a.columns)
+                return replay_columns(self, &a);
         return replay_trace(self, &a, words.word[0]);
 }
 
@@ -41,12 +47,18 @@ static const ArgOption options[] = {
         {"quiet", 'q', ARG_FLAG, NULL, offsetof(ReplayArgs, quiet), 0, 0, "Only what --expect came to."},
         {"verbose", 'v', ARG_FLAG, NULL, offsetof(ReplayArgs, verbose), 0, 0,
          "Also every wait for a forecast, a hold or a repeat."},
+        {"columns", 0, ARG_FLAG, NULL, offsetof(ReplayArgs, columns), 0, 0,
+         "The forecaster alone: read lines \"time_s rss_bytes limit_bytes\" in time order from standard input (limit "
+         "0: none), and write for each, at once, \"verdict slope_bytes_per_s eta_s eta_lo_s eta_hi_s\"; inf is never, "
+         "nan no claim."},
+        {"rung", 'r', ARG_TEXT, "RUNG", offsetof(ReplayArgs, rung), 0, 0,
+         "With --columns: say leak when the evidence suffices for this: alert, reclaim or rotate. Default: reclaim."},
         ARG_END,
 };
 
 const Command command_replay = {
         .name = "replay",
-        .args = "TRACE",
+        .args = "TRACE | --columns",
         .summary = "what would have been decided on a recorded trace, and what that would have prevented",
         .description =
                 "Runs a trace through the daemon's own forecast and ladder on a simulated clock: each decision with "

@@ -219,6 +219,8 @@ static void json_trend(Json *j, const TrendFit *f) {
         json_key(j, "trend");
         json_object_begin(j);
         json_kv_string(j, "state", trend_state_name(f->state));
+        json_kv_string(j, "kind", trend_kind_name(f->kind));
+        json_kv_string(j, "proof", trend_proof_name(f->proof));
         json_kv_u64(j, "samples", f->n);
         json_seconds(j, "span_s", f->span_usec);
         if (f->state != TREND_WAIT) {

@@ -15,7 +15,7 @@
 typedef struct WatchArgs {
         const char *match, *exe;
         bool main, json, plain;
-        uint64_t limit_bytes, interval_usec, count, window_usec;
+        uint64_t limit_bytes, interval_usec, count;
 } WatchArgs;
 
 typedef enum WatchShape { SHAPE_LIVE, SHAPE_LINES, SHAPE_JSON } WatchShape;
@@ -207,7 +207,12 @@ static int tick(Watch *w) {
         w->now.sample = sample;
         w->now.sampled = true;
         w->now.n_samples++;
-        trend_push(&w->trend, sample.time_usec, sample.usage_bytes, sample.limit_bytes);
+        trend_push(&w->trend, &(TrendSample){.time_usec = sample.time_usec,
+                                             .bytes = sample.usage_bytes,
+                                             .limit_bytes = sample.limit_bytes,
+                                             .anon_known = sample.have & SAMPLE_HAVE_RSS_KIND
+                                                            && sample.usage_bytes == sample.rss_bytes,
+                                             .anon_bytes = sample.rss_anon_bytes});
         trend_fit(&w->trend, &w->now.fit);
         chart_push(&w->now.chart, sample.time_usec, sample.usage_bytes);
         draw(w);
@@ -299,8 +304,7 @@ static int run(Watch *w) {
 static void watch_setup(Watch *w, const WatchArgs *a, const TargetSpec *spec, const TargetSource *source) {
         TrendOptions trend = TREND_OPTIONS_DEFAULT;
 
-        trend.window_usec = a->window_usec;
-        trend.min_span_usec = min_of(trend.min_span_usec, a->window_usec / 4);
+        trend.min_span_usec = min_of(trend.min_span_usec, trend.min_samples * a->interval_usec);
         *w = (Watch){.args = a, .signal_fd = -1, .timer_fd = -1, .target = TARGET_NULL};
         term_init(&w->term, stdout);
         w->screen = SCREEN_INIT(&w->term);
@@ -323,7 +327,7 @@ static int no_such_process(const TargetSpec *spec) {
 
 static int watch_main(const Command *self, int argc, char **argv) {
         static Watch w; /* with the chart's history some 40 kB */
-        WatchArgs a = {.interval_usec = USEC_PER_SEC, .window_usec = 10 * USEC_PER_MINUTE};
+        WatchArgs a = {.interval_usec = USEC_PER_SEC};
         _cleanup_fd_ int proc_fd = -1;
         TargetSpec spec;
         ArgWords words;
@@ -365,9 +369,7 @@ static const ArgOption options[] = {
         {"limit", 'l', ARG_BYTES, "SIZE", offsetof(WatchArgs, limit_bytes), 1, 0,
          "The limit to forecast, such as 4.5GB or 4500Mi. The process's cgroup counts too: the smaller limit rules."},
         {"interval", 'i', ARG_DURATION, "TIME", offsetof(WatchArgs, interval_usec), 50 * USEC_PER_MSEC, USEC_PER_HOUR,
-         "Between two samples. Default: 1s."},
-        {"window", 'w', ARG_DURATION, "TIME", offsetof(WatchArgs, window_usec), USEC_PER_SEC, 30 * USEC_PER_DAY,
-         "How far back the forecast looks. Default: 10m. The first one comes after a quarter of it, at most 30 s."},
+         "Between two samples. Default: 1s. The first forecast comes after ten of them, at most 30 s."},
         {"count", 'n', ARG_COUNT, "N", offsetof(WatchArgs, count), 1, 0, "End after so many samples."},
         {"plain", 'p', ARG_FLAG, NULL, offsetof(WatchArgs, plain), 0, 0,
          "Lines instead of the live screen, also on a terminal."},

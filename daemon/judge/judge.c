@@ -25,33 +25,8 @@ void judge_set_options(Judge *j, const JudgeOptions *o) {
         }
 }
 
-/* How long growth has been seen: the window's span, and longer while it slides; an emptied window starts anew. */
-static uint64_t follow_growth(JudgeGrowth *g, const TrendFit *fit, uint64_t now_usec) {
-        if (fit->state != TREND_GROWING) {
-                g->growing = false;
-                return 0;
-        }
-        if (!g->growing || fit->span_usec < g->span_usec / 2)
-                g->since_usec = now_usec - min_of(now_usec, fit->span_usec);
-        g->growing = true;
-        g->span_usec = fit->span_usec;
-        return now_usec - min_of(now_usec, g->since_usec);
-}
-
-/* How far ahead a line is believed by how long growth has been seen; the dearer the action, the less. */
-static unsigned proof_of(const TrendFit *fit, uint64_t growing_usec) {
-        static const unsigned belief[_RUNG_MAX] = {[RUNG_ALERT] = 4, [RUNG_RECLAIM] = 2, [RUNG_ROTATE] = 1};
-        unsigned proof = 0;
-
-        if (fit->state != TREND_GROWING || fit->eta_lo_usec == USEC_INFINITY)
-                return 0;
-        while (proof < _RUNG_MAX && fit->eta_lo_usec / belief[proof] <= growing_usec)
-                proof++;
-        return proof;
-}
-
 /* Peers never include each other: what the ladder looks at is copied from the forecast here. */
-static PolicyInput input_of(Judge *j, const JudgeFigures *f) {
+static PolicyInput input_of(const Judge *j, const JudgeFigures *f) {
         const TrendFit *fit = &j->fit;
 
         return (PolicyInput){
@@ -63,7 +38,7 @@ static PolicyInput input_of(Judge *j, const JudgeFigures *f) {
                 .rss_bytes = f->rss_bytes,
                 .trend_known = fit->state != TREND_WAIT,
                 .growing = fit->state == TREND_GROWING,
-                .proof = proof_of(fit, follow_growth(&j->growth, fit, f->time_usec)),
+                .proof = (unsigned)fit->proof,
                 .slope_bytes_per_s = fit->slope_bytes_per_s,
                 .slope_lo_bytes_per_s = fit->slope_lo_bytes_per_s,
                 .eta_usec = fit->eta_usec,
@@ -80,8 +55,10 @@ static PolicyInput input_of(Judge *j, const JudgeFigures *f) {
 }
 
 TrendReset judge_sample(Judge *j, const JudgeFigures *f) {
-        uint64_t judged = f->limit_bytes ? f->usage_bytes : f->rss_bytes;
-        TrendReset reset = trend_push(&j->trend, f->time_usec, judged, f->limit_bytes);
+        TrendSample sample = {.time_usec = f->time_usec,
+                              .bytes = f->limit_bytes ? f->usage_bytes : f->rss_bytes,
+                              .limit_bytes = f->limit_bytes};
+        TrendReset reset = trend_push(&j->trend, &sample);
         PolicyInput in;
 
         trend_fit(&j->trend, &j->fit);
@@ -98,7 +75,7 @@ bool judge_outcome(Judge *j, const Outcome *o, bool present) {
         policy_outcome(&j->policy, o);
         if (o->rung != RUNG_RECLAIM || o->released_bytes == 0 || !present)
                 return false;
-        trend_reset(&j->trend, o->time_usec, TREND_RESET_RECLAIM);
+        trend_reclaimed(&j->trend, o->time_usec, o->released_bytes);
         return true;
 }
 

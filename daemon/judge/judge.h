@@ -32,16 +32,9 @@ typedef struct JudgeFigures {
         bool can_reclaim, can_rotate; /* the actions' own check() */
 } JudgeFigures;
 
-/* Since when growth has been seen. */
-typedef struct JudgeGrowth {
-        bool growing;
-        uint64_t since_usec, span_usec;
-} JudgeGrowth;
-
 typedef struct Judge {
         Trend trend;
         TrendFit fit; /* at the newest sample */
-        JudgeGrowth growth;
         Policy policy;
         Decision decisions[_RUNG_MAX]; /* at the newest sample */
 } Judge;
@@ -64,7 +57,7 @@ void judge_started(Judge *j, const Decision *d);
 
 /**
  * judge_outcome() - how an action ended
- * @present: is there still a process? Memory that a reclaim gave back begins the trend anew
+ * @present: is there still a process? Memory that a reclaim gave back is taken off the trend's past
  * Return: did it?
  */
 bool judge_outcome(Judge *j, const Outcome *o, bool present);

@@ -63,6 +63,8 @@ void document_forecast(Json *j, const TargetView *t, const Decision *d) {
         }
         json_object_begin(j);
         json_kv_string(j, "state", trend_state_name(t->fit.state));
+        json_kv_string(j, "kind", trend_kind_name(t->fit.kind));
+        json_kv_string(j, "proof", trend_proof_name(t->fit.proof));
         json_kv_double(j, "growth_bytes_per_s", d->slope_bytes_per_s);
         document_seconds(j, "time_to_limit_s", d->eta_usec);
         document_seconds(j, "lower_s", d->eta_lo_usec);

@@ -257,6 +257,16 @@ static void write_interval(Exposition *e, const View *v _unused_, const TargetVi
                 exposition_usec(e, LABELS({"target", name_of(t)}), t->interval_usec);
 }
 
+static void write_kind(Exposition *e, const View *v _unused_, const TargetView *t) {
+        for (TrendKind k = 0; t->present && k < _TREND_KIND_MAX; k++)
+                exposition_u64(e, LABELS({"target", name_of(t)}, {"kind", trend_kind_name(k)}), t->fit.kind == k);
+}
+
+static void write_proof(Exposition *e, const View *v _unused_, const TargetView *t) {
+        for (TrendProof p = TREND_PROOF_ALERT; t->present && p < _TREND_PROOF_MAX; p++)
+                exposition_u64(e, LABELS({"target", name_of(t)}, {"rung", trend_proof_name(p)}), t->fit.proof >= p);
+}
+
 static void write_verdict(Exposition *e, const View *v _unused_, const TargetView *t) {
         for (unsigned i = 0; t->present && t->diagnosis && i < _VERDICT_MAX; i++)
                 exposition_u64(e, LABELS({"target", name_of(t)}, {"kind", verdict_name(i)}),
@@ -377,6 +387,8 @@ static const struct {
         [METRIC_FORECASTS_CHECKED] = {write_score_checked, true},
         [METRIC_ROTATION_NEEDS] = {write_needs},
         [METRIC_SAMPLE_INTERVAL] = {write_interval},
+        [METRIC_FORECAST_KIND] = {write_kind},
+        [METRIC_FORECAST_PROOF] = {write_proof},
         [METRIC_VERDICT] = {write_verdict},
         [METRIC_VERDICT_CONFIDENCE] = {write_verdict_confidence},
         [METRIC_HEAP_IN_USE] = {write_heap_in_use},

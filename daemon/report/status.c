@@ -155,6 +155,8 @@ static void write_trend(Json *j, const TargetView *t) {
         json_key(j, "trend");
         json_object_begin(j);
         json_kv_string(j, "state", trend_state_name(f->state));
+        json_kv_string(j, "kind", trend_kind_name(f->kind));
+        json_kv_string(j, "proof", trend_proof_name(f->proof));
         json_kv_u64(j, "samples", f->n);
         document_seconds(j, "span_s", f->span_usec);
         if (f->state != TREND_WAIT) {
@@ -164,6 +166,7 @@ static void write_trend(Json *j, const TargetView *t) {
                 json_kv_double(j, "slope_hi_bytes_per_s", f->slope_hi_bytes_per_s);
                 json_kv_double(j, "r2_ratio", f->r2_ratio);
                 json_kv_double(j, "residual_bytes", f->residual_bytes);
+                json_kv_double(j, "odds_ratio", f->odds_ratio);
                 json_kv_double(j, "confidence_ratio", f->confidence);
                 document_seconds(j, "eta_s", f->eta_usec);
                 document_seconds(j, "eta_lo_s", f->eta_lo_usec);
@@ -171,8 +174,8 @@ static void write_trend(Json *j, const TargetView *t) {
         } else {
                 static const char *const keys[] = {
                         "level_bytes", "slope_bytes_per_s", "slope_lo_bytes_per_s", "slope_hi_bytes_per_s",
-                        "r2_ratio",    "residual_bytes",    "confidence_ratio",     "eta_s",
-                        "eta_lo_s",    "eta_hi_s",
+                        "r2_ratio",    "residual_bytes",    "odds_ratio",           "confidence_ratio",
+                        "eta_s",       "eta_lo_s",          "eta_hi_s",
                 };
                 for (size_t i = 0; i < ELEMENTSOF(keys); i++)
                         json_kv_null(j, keys[i]);

@@ -40,7 +40,6 @@ typedef struct OrderRule {
 
 static const OrderRule order_rules[] = {
         {"sample.interval_min", "sample.interval_max", .why = "the shortest is at most the longest"},
-        {"trend.min_span", "trend.window", .why = "the window would never cover it"},
         {"policy.reclaim.used", "policy.rotate.used", .why = RECLAIM_FIRST},
         {"policy.reclaim.bytes", "policy.rotate.bytes", .why = RECLAIM_FIRST},
         {"policy.rotate.eta", "policy.reclaim.eta", .why = RECLAIM_FIRST},
@@ -381,26 +380,6 @@ static void check_used_bytes(const Checker *c, Rung r) {
         }
 }
 
-/* The samples that fit into the window must be enough for a line, or there will never be a forecast. */
-static void check_samples(const Checker *c) {
-        static const char *const keys[] = {"sample.interval", "trend.window", "trend.min_samples"};
-        const Origin *last = NULL;
-
-        for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
-                const Origin *o = origin(c, keys[i]);
-
-                if (o->broken)
-                        return;
-                if (o->origin != ORIGIN_DEFAULT && (!last || is_later(o, last)))
-                        last = o;
-        }
-        if (!last || (c->s->trend.min_samples - 1) * c->s->sample.pace.fixed_usec <= c->s->trend.window_usec)
-                return;
-        problem_error(c->problems, last->mark,
-                      "trend: %u samples (trend.min_samples), one every sample.interval, do not fit into trend.window",
-                      c->s->trend.min_samples);
-}
-
 static bool ends_with(const char *s, const char *end) {
         size_t n = strlen(s), k = strlen(end);
 
@@ -478,7 +457,6 @@ int settings_check(const Settings *s, const SettingsOrigins *o, Problems *proble
         for (size_t i = 0; i < ELEMENTSOF(order_rules); i++)
                 check_order(&c, &order_rules[i]);
         check_idle(&c);
-        check_samples(&c);
         for (Rung rung = 0; rung < _RUNG_MAX; rung++) {
                 check_triggers(&c, rung);
                 check_used_bytes(&c, rung);

@@ -1,83 +1,82 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * When will it hit the limit: a straight line through a window of samples, with its error. Pure: no clock, no I/O, no
- * allocation per sample; time comes in with the sample. The window is a fixed ring inside the struct. Sums are
- * centred and updated (Welford 1962), never raw sums over epoch seconds, which lose the answer to cancellation.
+ * When will it hit the limit: a forecaster that is fed with samples at any step and tells, after each, what kind of
+ * growth this is, when it meets the limit with a 90 % interval, and how far the evidence goes. Pure: no clock, no I/O,
+ * no allocation; time comes in with the sample, events are told. It keeps windows of all lengths from seconds to months
+ * in fixed memory and chooses none (pyramid.h, forecast.h), so there is nothing to set up for a fast or a slow leak.
+ * Stored history is fed like live samples, in time order, before the first of them.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "trend/cycles.h"
+#include "trend/heap.h"
+#include "trend/pyramid.h"
 #include "util/clock.h"
 
-/* Points kept. A window that holds more samples than this averages those that fall close together into one point, so
- * that the ring always spans the window: 512 x 24 B = 12 KiB a target. */
-#define TREND_RING 512
-#define TREND_CONFIRM 3 /* points that must have left the line before it is given up, besides the newest sample */
-
 typedef struct TrendOptions {
-        uint64_t window_usec;   /* how far back the line looks; default 10 min */
         uint64_t min_span_usec; /* no answer before this much time is covered; default 30 s */
-        unsigned min_samples;   /* nor before this many points; default 8 */
-        double confidence;      /* of the interval, 0.5..0.99; default 0.90 */
+        unsigned min_samples;   /* nor before this many samples; default 10 */
 } TrendOptions;
 
-#define TREND_OPTIONS_DEFAULT \
-        ((TrendOptions){.window_usec = 10 * USEC_PER_MINUTE,   \
-                        .min_span_usec = 30 * USEC_PER_SEC,    \
-                        .min_samples = 8,                      \
-                        .confidence = 0.90})
+#define TREND_OPTIONS_DEFAULT ((TrendOptions){.min_span_usec = 30 * USEC_PER_SEC, .min_samples = 10})
 
-/* Why the window was emptied last. */
+/* What happened to the series. */
 typedef enum TrendReset {
         TREND_RESET_NONE,
         TREND_RESET_START,   /* first sample of a process */
-        TREND_RESET_RESTART, /* another process or program */
-        TREND_RESET_LIMIT,   /* the limit changed */
-        TREND_RESET_RECLAIM, /* we gave memory back */
-        TREND_RESET_STEP,    /* a jump that no slope explains, to a level the window has not seen */
-        TREND_RESET_BEND,    /* the growth took another rate; the new line needs TREND_CONFIRM + 1 points, not more */
-        TREND_RESET_CLOCK,   /* time ran backwards or stood still for longer than the window */
+        TREND_RESET_RESTART, /* another process or program: its past is forgotten, its rate of growth is remembered */
+        TREND_RESET_LIMIT,   /* the limit changed: the past stays, what was proven against the old limit does not */
+        TREND_RESET_RECLAIM, /* we gave memory back: the past is lowered by it */
+        TREND_RESET_STEP,    /* fell below half of its lowest, or rose to its size after the start: a new life */
+        TREND_RESET_CLOCK,   /* time ran backwards */
+        TREND_RESET_SLEEP,   /* the machine slept: its time is taken out */
         _TREND_RESET_MAX,
 } TrendReset;
 
-/* One or several samples averaged. */
-typedef struct TrendPoint {
-        uint64_t time_usec; /* their mean */
-        double bytes;       /* their mean */
-        double weight;      /* seconds that it stands for: dense sampling does not outvote sparse, a gap says little */
-} TrendPoint;
+/* What it is. */
+typedef enum TrendKind {
+        TREND_KIND_WAIT,     /* too little to tell */
+        TREND_KIND_FLAT,
+        TREND_KIND_NOISE,    /* moves, and goes nowhere */
+        TREND_KIND_WARMUP,   /* rises, but slows down below the limit */
+        TREND_KIND_PLATEAU,  /* has risen and stopped */
+        TREND_KIND_SAWTOOTH, /* what rose comes back: a garbage collector, jobs, daily load */
+        TREND_KIND_STEP,     /* a few jumps make up the rise */
+        TREND_KIND_FRAG,     /* RSS grows while the heap in use does not */
+        TREND_KIND_LEAK,     /* grows toward the limit beyond the doubt of its proof level */
+        _TREND_KIND_MAX,
+} TrendKind;
 
-/* Weighted sums, centred: x in seconds since Trend.origin_usec, y in bytes. */
-typedef struct TrendSums {
-        double weight, mean_x, mean_y, sxx, sxy, syy;
-} TrendSums;
+/* How far the evidence goes: an alert costs little, a reclaim some, a rotation much. Each includes those before. */
+typedef enum TrendProof {
+        TREND_PROOF_NONE,
+        TREND_PROOF_ALERT,
+        TREND_PROOF_RECLAIM,
+        TREND_PROOF_ROTATE,
+        _TREND_PROOF_MAX,
+} TrendProof;
 
-typedef struct Trend {
-        TrendOptions options;
-        TrendPoint ring[TREND_RING];
-        unsigned head, n; /* oldest is ring[head] */
-        TrendReset last_reset;
-        uint64_t last_reset_usec;
-        /* internal state: the newest sample; sums over the ring; the bucket being filled; points that left the line */
-        uint64_t last_usec, last_bytes, limit_bytes;
-        uint64_t origin_usec;
-        TrendSums sums;
-        unsigned since_refit;
-        uint64_t bucket_width_usec, bucket_usec; /* since when it is being filled */
-        double bucket_mean_usec, bucket_bytes;   /* mean time since bucket_usec */
-        unsigned bucket_n;
-        TrendPoint pending[TREND_CONFIRM];
-        unsigned n_pending;
-        double seen_lo_bytes, seen_hi_bytes; /* what the windows before the last step or bend held */
-        uint64_t seen_until_usec;            /* as long as it counts; 0 = nothing */
-        double normal_quantile; /* of options.confidence, two-sided */
-} Trend;
+/* How long the evidence for a proof level has lasted, less twice the time it was missing. */
+typedef struct TrendHold {
+        double held_s, until_s;
+} TrendHold;
+
+typedef struct TrendSample {
+        uint64_t time_usec; /* CLOCK_BOOTTIME */
+        uint64_t bytes;     /* what is judged (Sample.usage_bytes, or RSS without a limit) */
+        uint64_t limit_bytes; /* 0 = none */
+        bool heap_known;    /* the heap was surveyed just now: */
+        uint64_t heap_bytes; /* the part of `bytes` that is in use: all but what is free in its heap */
+        bool anon_known;
+        uint64_t anon_bytes; /* the part of `bytes` that no file backs */
+} TrendSample;
 
 typedef enum TrendState {
         TREND_WAIT,     /* too few samples or too short a span: no figure below is valid but n and span_usec */
-        TREND_FLAT,     /* the slope may be zero, growth is negligible against the limit, or it just broke off */
+        TREND_FLAT,     /* the slope may be zero, or growth is negligible against the limit */
         TREND_GROWING,  /* slope > 0 beyond doubt */
         TREND_SHRINKING,
         _TREND_STATE_MAX,
@@ -85,37 +84,67 @@ typedef enum TrendState {
 
 typedef struct TrendFit {
         TrendState state;
-        unsigned n;
-        uint64_t span_usec;
-        double level_bytes;            /* the line's value at the newest sample */
-        double slope_bytes_per_s;      /* with its interval: */
+        TrendKind kind;
+        TrendProof proof;
+        unsigned n;                    /* samples of this life */
+        uint64_t span_usec;            /* how long the growth has been seen; without growth, how long this life */
+        double level_bytes;            /* of the lines, at the newest sample */
+        double slope_bytes_per_s;      /* of the floor, with its interval: */
         double slope_lo_bytes_per_s, slope_hi_bytes_per_s;
-        double r2_ratio;               /* goodness of fit 0..1 */
-        double residual_bytes;         /* standard deviation about the line */
+        double r2_ratio;               /* goodness of fit 0..1, of the line that weighs most */
+        double residual_bytes;         /* standard deviation about it */
+        double odds_ratio;             /* 0..1: that this growth reaches the limit, as far as its shape tells */
         uint64_t limit_bytes;          /* 0 = none: the three below are USEC_INFINITY */
-        uint64_t eta_usec;             /* from the newest sample to the limit; USEC_INFINITY = never on this line */
+        uint64_t eta_usec;             /* from the newest sample to the limit; USEC_INFINITY = never */
         uint64_t eta_lo_usec, eta_hi_usec; /* eta_lo <= eta <= eta_hi at `confidence` */
-        double confidence;
+        double confidence;             /* of the intervals: 0.90, which the tables were made for */
 } TrendFit;
 
-/* trend_init() - an empty window. @options: copied. */
+typedef struct Trend {
+        TrendOptions options;
+        TrendPyramid pyramid;
+        TrendCycles cycles;
+        TrendHeap heap, anon;
+        TrendHold hold[_TREND_PROOF_MAX];
+        TrendReset last_reset;
+        uint64_t last_reset_usec;
+        bool started; /* there was a sample: the clock below is set */
+        uint64_t origin_usec, last_usec, slept_usec, limit_bytes;
+        double now_s, bytes; /* newest sample; seconds since the origin, sleep left out */
+        /* this life: */
+        unsigned n;
+        double start_s, start_bytes, low_bytes, high_bytes;
+        double grown_slope; /* while it is proven to grow */
+        double prior_slope; /* of the life before; 0 = it did not grow */
+        unsigned shape_turns; /* of the window that `shape` was told from */
+        TrendKind shape;
+        TrendFit fit;
+} Trend;
+
+/* trend_init() - no past at all. @options: copied. */
 void trend_init(Trend *t, const TrendOptions *options);
 
 /**
- * trend_push() - add one sample
- * @time_usec: CLOCK_BOOTTIME; a time not after the last one is dropped, a jump beyond the window resets
- * @bytes:     what is judged (Sample.usage_bytes, or RSS without a limit)
- * @limit_bytes: 0 = none; a change resets (TREND_RESET_LIMIT)
- * Return: the reset that this sample caused, TREND_RESET_NONE mostly. No I/O, no allocation, O(1) amortised.
+ * trend_push() - add one sample, and judge
+ * @s: a time not after the last one is dropped unless it is far before it (TREND_RESET_CLOCK)
+ * Return: what this sample turned out to be, TREND_RESET_NONE mostly. No I/O, no allocation, O(1) amortised.
  */
-TrendReset trend_push(Trend *t, uint64_t time_usec, uint64_t bytes, uint64_t limit_bytes);
+TrendReset trend_push(Trend *t, const TrendSample *s);
 
-/* trend_reset() - forget everything so far, for @why. @time_usec: when; for the record. */
+/* trend_reset() - this life is over, for @why (START, RESTART, CLOCK). @time_usec: when; for the record. */
 void trend_reset(Trend *t, uint64_t time_usec, TrendReset why);
 
-/* trend_fit() - the line now. Always fills @ret. */
+/* trend_reclaimed() - @bytes were given back at @time_usec by somebody outside: the growth before counts on. */
+void trend_reclaimed(Trend *t, uint64_t time_usec, uint64_t bytes);
+
+/* trend_slept() - the machine was suspended for @usec before the next sample: nothing could grow meanwhile. */
+void trend_slept(Trend *t, uint64_t time_usec, uint64_t usec);
+
+/* trend_fit() - the answer after the newest sample. Always fills @ret. */
 void trend_fit(const Trend *t, TrendFit *ret);
 
 /* trend_*_name() - stable words, for metric labels and JSON. Owner: static. */
 const char *trend_reset_name(TrendReset r);
 const char *trend_state_name(TrendState s); /* "wait", "flat", "growing", "shrinking" */
+const char *trend_kind_name(TrendKind k);
+const char *trend_proof_name(TrendProof p); /* "none", "alert", "reclaim", "rotate" */

@@ -33,7 +33,7 @@ CONFIG = """\
 targets:
 {targets}
 sample: {{interval: 500ms, survey_interval: 5s, survey_interval_min: 3s, survey_budget: 2%}}
-trend: {{window: 20s, min_span: 5s}}
+trend: {{min_span: 5s}}
 policy:               # minutes and hours in earnest; seconds here, so that all of it fits a demo
   startup_grace: 5s
   alert: {{used: 70%, eta: 30s, for: 2s}}

@@ -168,7 +168,7 @@ def kill_together(build, target, row, rnd, go_on):
 
 # A limit below what the target holds: there is a reason to call from the first sample on.
 DAEMON = ('targets: [{{name: t, match: {{pid: {pid}}}, limit: 1MiB}}]\n'
-          'sample: {{interval: 100ms, search_interval: 100ms}}\ntrend: {{window: 10s, min_span: 1s, min_samples: 5}}\n'
+          'sample: {{interval: 100ms, search_interval: 100ms}}\ntrend: {{min_span: 1s}}\n'
           'policy: {{startup_grace: 0, alert: {{enabled: false}}, rotate: {{enabled: false}}, '
           'reclaim: {{used: 10%, for: 0, cooldown: 1h}}}}\nsocket: {socket}\nlog: {{format: json, level: debug}}\n')
 

@@ -15,7 +15,7 @@ from probelib import Target
 
 PLATEAUD, PROBE, MKLEAK, CONFIG_DIR, PLATEAU, MKGROW = sys.argv[1:7]
 MIB = 1 << 20
-FAST = 'sample: {interval: 100ms, search_interval: 100ms}\ntrend: {window: 10s, min_span: 1s, min_samples: 5}\n'
+FAST = 'sample: {interval: 100ms, search_interval: 100ms}\ntrend: {min_span: 1s}\n'
 QUIET = 'policy: {startup_grace: 0, alert: {enabled: false}, reclaim: {enabled: false}, rotate: {enabled: false}}\n'
 
 

@@ -90,7 +90,7 @@ static const char good[] = "targets:\n  - match: {" MATCH "}\n    name: x\n"
                            "report: {labels: {a: b}, webhook: {url: 'http://x.example/', bearer_file: /t}}\n";
 static const char bad[] = "targets:\n  - match: &m {exe: a/b}\n    nmae: x\n    pick: !x y\n"
                           "policy: {rotate: {method: hook, hook: [/bin/a, b, {c: d}]}, alert: *m}\n"
-                          "trend: {window: 5, min_span: 9h, min_span: 1}\n";
+                          "trend: {min_samples: 5, min_span: 9h, min_span: 1}\n";
 
 static void test_loader_survives_every_failed_allocation(void **state _unused_) {
         static const struct {

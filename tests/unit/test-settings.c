@@ -127,10 +127,8 @@ static void test_defaults_are_the_modules_own(void **state _unused_) {
 
         assert_int_equal(load("targets: [{match: {main: true}}]", &loaded, NULL, &problems), 0);
         assert_int_equal(problems.len, 0);
-        assert_int_equal(loaded.trend.window_usec, trend.window_usec);
         assert_int_equal(loaded.trend.min_span_usec, trend.min_span_usec);
         assert_int_equal(loaded.trend.min_samples, trend.min_samples);
-        assert_true(loaded.trend.confidence == trend.confidence);
         assert_int_equal(loaded.sample.pace.fixed_usec, pace.fixed_usec);
         assert_int_equal(loaded.sample.pace.min_usec, pace.min_usec);
         assert_int_equal(loaded.sample.pace.max_usec, pace.max_usec);
@@ -233,11 +231,11 @@ static void test_environment_overrides(void **state _unused_) {
 static void test_dump_tells_origins(void **state _unused_) {
         _cleanup_buf_ Buf problems = BUF_NULL, dump = BUF_NULL;
         SettingsOrigins *origins = NULL;
-        const char *text = "targets: [{match: {main: true}}]\ntrend:\n  window: 20m\n";
+        const char *text = "targets: [{match: {main: true}}]\ntrend:\n  min_samples: 20\n";
 
         assert_int_equal(settings_load_string("a\nb.yaml", text, strlen(text), &loaded, &origins, &problems), 0);
         settings_dump(&dump, &loaded, origins);
-        assert_non_null(strstr(buf_str(&dump), "  window: 20m                                    # a?b.yaml:3:11\n"));
+        assert_non_null(strstr(buf_str(&dump), "  min_samples: 20                                # a?b.yaml:3:16\n"));
         assert_non_null(strstr(buf_str(&dump), "  min_span: 30s                                  # default\n"));
         assert_non_null(strstr(buf_str(&dump), "    # rotation is off: method is none\n"));
         assert_null(strstr(buf_str(&dump), "\nb.yaml"));
@@ -257,7 +255,7 @@ static void test_origins_of_several_targets(void **state _unused_) {
                 "    name: \"second\"                               # t.yaml:3:12\n",
                 "    pick: newest                                 # t.yaml:4:29\n",
                 "  interval: auto                                 # default\n",
-                "  window: 10m                                    # default\n",
+                "  min_span: 30s                                  # default\n",
         };
         _cleanup_buf_ Buf problems = BUF_NULL, dump = BUF_NULL;
         SettingsOrigins *origins = NULL;

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What rose and came back: a zigzag along the samples that notes each rise of which more than half was lost again, the
+ * highest for each power of two of its duration. A rise that past ones explain is no news. Internal to trend/.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#define TREND_CYCLES 32 /* durations: 2^k sixteenths of a second, up to 8 years */
+
+typedef struct TrendCycles {
+        bool started;
+        double trough, peak, trough_s;  /* of the present rise */
+        double returned[TREND_CYCLES];  /* highest rise that lasted at least so long and came back, bytes */
+        double highest;                 /* of all of them */
+} TrendCycles;
+
+/* cycles_push() - one sample. */
+void cycles_push(TrendCycles *c, double time_s, double bytes);
+
+/* cycles_explained() - the highest rise that came back after nearly @span_s or longer, bytes; 0 = none. */
+double cycles_explained(const TrendCycles *c, double span_s);
+
+/* cycles_lower() - as pyramid_lower(). */
+void cycles_lower(TrendCycles *c, double bytes);
