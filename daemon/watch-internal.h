@@ -6,9 +6,8 @@
 #pragma once
 
 #include "looks.h"
-#include "policy/score.h"
+#include "judge/judge.h"
 #include "sample/alarm.h"
-#include "sample/pace.h"
 #include "watch-input.h"
 #include "watch.h"
 
@@ -22,21 +21,15 @@ struct Watch {
 
         bool sample_known;
         Sample sample;
-        Pace pace;
         uint64_t look_next_usec; /* when to sample next; 0 = at once */
         Alarm alarm;
         sd_event_source *alarm_io;
         uint64_t alarm_limit_bytes, alarm_mark; /* what it was opened for */
         unsigned alarm_level;
         bool alarmed;
-        Trend trend;
-        TrendFit fit;
-        Score score;
         bool sleep_known;
-        uint64_t slept_usec;     /* how far CLOCK_BOOTTIME is ahead of CLOCK_MONOTONIC */
-        uint64_t heap_told_usec; /* the survey that the trend heard of last */
-        Policy policy;
-        Decision decisions[_RUNG_MAX];
+        uint64_t slept_usec; /* how far CLOCK_BOOTTIME is ahead of CLOCK_MONOTONIC */
+        Judge judge;         /* forecast, pace, ladder: all that is decided */
         TargetCounters counters;
 
         SmapsRollup smaps;
@@ -64,10 +57,9 @@ struct Watch {
 };
 
 /* watch-pace.c */
-/* watch_pace() - a sample was taken, for @cost_usec of CPU time: when comes the next? */
-void watch_pace(Watch *w, uint64_t cost_usec);
-/* watch_heed_waits() - a decision waits for a time (`for`, settling ...): look again when it has passed. */
-void watch_heed_waits(Watch *w);
+/* watch_mind_alarm() - what the kernel may tell of the limit that rules now: anew where it is another one. Return: will
+ * it tell before the limit is reached? */
+bool watch_mind_alarm(Watch *w);
 bool watch_is_due(const Watch *w, uint64_t now_usec);
 /* watch_look_now() - the next tick samples. */
 void watch_look_now(Watch *w);

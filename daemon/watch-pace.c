@@ -49,6 +49,11 @@ static void mind_alarm(Watch *w) {
                 alarm_close(&w->alarm);
 }
 
+bool watch_mind_alarm(Watch *w) {
+        mind_alarm(w);
+        return w->sample.limit_source == LIMIT_CGROUP && alarm_warns(&w->alarm, w->sample.cgroup.current_bytes);
+}
+
 void watch_look_now(Watch *w) {
         w->look_next_usec = 0;
 }
@@ -61,36 +66,7 @@ uint64_t watch_wait(const Watch *w, uint64_t now_usec) {
         return w->look_next_usec > now_usec ? w->look_next_usec - now_usec : 0;
 }
 
-void watch_pace(Watch *w, uint64_t cost_usec) {
-        const Sample *s = &w->sample;
-        PaceInput in = {.now_usec = s->time_usec,
-                        .age_usec = s->time_usec - min_of(s->time_usec, w->target.start_boot_usec),
-                        .usage_bytes = s->usage_bytes,
-                        .limit_bytes = s->limit_bytes,
-                        .eta_lo_usec = w->fit.state == TREND_GROWING ? w->fit.eta_lo_usec : USEC_INFINITY,
-                        .cost_usec = cost_usec,
-                        .alarmed = w->alarmed};
-
-        mind_alarm(w);
-        in.warned = s->limit_source == LIMIT_CGROUP && alarm_warns(&w->alarm, s->cgroup.current_bytes);
-        w->alarmed = false;
-        w->look_next_usec = s->time_usec + pace_next(&w->pace, &w->host->settings->sample.pace, &in);
-}
-
-void watch_heed_waits(Watch *w) {
-        const PaceOptions *o = &w->host->settings->sample.pace;
-
-        for (Rung r = 0; r < _RUNG_MAX && o->fixed_usec == 0; r++) {
-                const Decision *d = &w->decisions[r];
-                uint64_t wait = max_of(d->wait_usec, o->min_usec);
-
-                if (d->verb == VERB_SKIP && d->wait_usec > 0 && wait < o->max_usec)
-                        w->look_next_usec = min_of(w->look_next_usec, w->sample.time_usec + wait);
-        }
-}
-
 void watch_forget_pace(Watch *w) {
         watch_drop_alarm(w);
-        w->pace = (Pace){.cost_usec = w->pace.cost_usec};
         watch_look_now(w);
 }

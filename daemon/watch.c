@@ -19,7 +19,6 @@
 #define CGROUP_DIR_RETRY_USEC (60 * USEC_PER_SEC)
 #define SURVEY_BUDGET_MSEC_MAX 1000u                 /* of one: a larger heap is told to be read in part */
 #define SLEEP_MIN_USEC (2 * USEC_PER_SEC)             /* of CLOCK_BOOTTIME ahead of CLOCK_MONOTONIC: a suspend */
-#define HEAP_FRESH_USEC USEC_PER_MINUTE              /* an older survey says nothing of the memory in use now */
 #define LIMIT_NEAR_USEC (2 * USEC_PER_HOUR)
 
 #define NAME(w) ((w)->target.spec.name)
@@ -69,16 +68,11 @@ static void forget_process(Watch *w, uint64_t now_usec, TrendReset why) {
         w->generation++;
         w->sample_known = false;
         watch_forget_pace(w);
-        score_drop(&w->score);
         w->smaps = SMAPS_ROLLUP_NULL;
         looks_reset(&w->looks);
         w->smaps_next_usec = w->cgroup_next_usec = w->check_next_usec = 0;
-        trend_reset(&w->trend, now_usec, why);
+        judge_forget(&w->judge, now_usec, why);
         w->counters.trend_resets_total[why]++;
-        trend_fit(&w->trend, &w->fit);
-        memset(w->decisions, 0, sizeof(w->decisions));
-        for (Rung r = 0; r < _RUNG_MAX; r++)
-                w->decisions[r] = (Decision){.rung = r, .verb = VERB_NONE, .reason = REASON_BELOW};
 }
 
 static void on_target_event(Watch *w, TargetEvent e, uint64_t now_usec) {
@@ -93,7 +87,7 @@ static void on_target_event(Watch *w, TargetEvent e, uint64_t now_usec) {
         if (e == TARGET_EVENT_ABSENT)
                 return;
         /* the View still shows the old figures when its alert is resolved */
-        if (policy_target_changed(&w->policy, now_usec, present, &resolve))
+        if (judge_target_changed(&w->judge, now_usec, present, &resolve))
                 tell_alert(w, &resolve);
         w->present = present;
         forget_process(w, now_usec, e == TARGET_EVENT_STARTED ? TREND_RESET_START : TREND_RESET_RESTART);
@@ -224,7 +218,8 @@ static void on_survey(void *userdata, const ProbeReply *r, int fd, int error) {
 }
 
 static bool limit_is_near(const Watch *w) {
-        return w->policy.alert_firing || (w->fit.state == TREND_GROWING && w->fit.eta_lo_usec < LIMIT_NEAR_USEC);
+        return w->judge.policy.alert_firing ||
+               (w->judge.fit.state == TREND_GROWING && w->judge.fit.eta_lo_usec < LIMIT_NEAR_USEC);
 }
 
 static void maybe_survey(Watch *w, uint64_t now_usec) {
@@ -291,12 +286,8 @@ static void on_action_done(void *userdata, const Outcome *o) {
                 w->counters.reclaim_stop_usec_total += o->stop_usec;
                 w->counters.reclaim_duration_usec_total += o->duration_usec;
         }
-        policy_outcome(&w->policy, o);
-        if (o->rung == RUNG_RECLAIM && o->released_bytes > 0 && w->present) {
-                score_drop(&w->score);
-                trend_reclaimed(&w->trend, o->time_usec, o->released_bytes);
+        if (judge_outcome(&w->judge, o, w->present))
                 w->counters.trend_resets_total[TREND_RESET_RECLAIM]++;
-        }
         watch_log_outcome(NAME(w), o);
         watch_view(w, &v);
         report_action(w->host->report, &v, o, &w->run_decision);
@@ -321,7 +312,7 @@ static void start_action(Watch *w, const Decision *d) {
         r = a->start(&c, d, on_action_done, w, &w->run);
         if (r == -EBUSY)
                 return; /* the probe is reading smaps for somebody; the next tick asks again */
-        policy_started(&w->policy, d);
+        judge_started(&w->judge, d);
         if (r < 0) {
                 Outcome o = {.rung = d->rung, .result = OUTCOME_ERROR, .time_usec = now_boot_usec()};
 
@@ -344,60 +335,82 @@ static void tell_alert(Watch *w, const Decision *d) {
 
 /* ---- deciding ---- */
 
-static void input_of(Watch *w, uint64_t now_usec, PolicyInput *ret) {
+/* A machine that slept: CLOCK_BOOTTIME went on, CLOCK_MONOTONIC did not, and nothing could grow. */
+static uint64_t take_sleep(Watch *w, uint64_t boot_usec) {
+        uint64_t mono_usec = now_mono_usec(), ahead = boot_usec - min_of(boot_usec, mono_usec), slept;
+
+        slept = w->sleep_known ? ahead - min_of(ahead, w->slept_usec) : 0;
+        w->slept_usec = ahead;
+        w->sleep_known = true;
+        if (slept < SLEEP_MIN_USEC)
+                return 0;
+        w->counters.trend_resets_total[TREND_RESET_SLEEP]++;
+        log_event(LOG_INFO, "trend.reset",
+                  LOG_FIELDS(LF_S("target", NAME(w)), LF_S("reason", trend_reset_name(TREND_RESET_SLEEP))),
+                  "%s: the machine slept %llu s, which the trend leaves out", NAME(w),
+                  (unsigned long long)(slept / USEC_PER_SEC));
+        return slept;
+}
+
+static void figures_of(Watch *w, uint64_t cost_usec, JudgeFigures *ret) {
         WatchFacts facts = {.settings = w->host->settings,
                             .sample = &w->sample,
-                            .fit = &w->fit,
                             .looks = &w->looks,
                             .start_usec = w->target.start_boot_usec};
 
-        watch_input(&facts, now_usec, ret);
+        watch_input(&facts, w->sample.time_usec, ret);
+        ret->cost_usec = cost_usec;
+        ret->slept_usec = take_sleep(w, w->sample.time_usec);
+        ret->warned = watch_mind_alarm(w);
+        ret->alarmed = w->alarmed;
+        w->alarmed = false;
         ret->action_in_flight = w->run != NULL;
         ret->can_reclaim = w->can[RUNG_RECLAIM];
         ret->can_rotate = w->can[RUNG_ROTATE];
-        ret->burst_bytes_per_s = pace_burst(&w->pace);
 }
 
 /* Right before an act: the loop may have been held up since the sample. What does not hold any more is not done. */
-static bool still_holds(Watch *w, const PolicyInput *decided, Decision *d) {
-        PolicyInput in = *decided;
+static bool still_holds(Watch *w, Decision *d) {
         Sample s;
 
         if (target_sample(&w->target, now_boot_usec(), w->host->env_limit_bytes, &s) < 0)
                 return false; /* it ended: the next tick tells */
-        in.usage_bytes = s.usage_bytes;
-        in.limit_bytes = s.limit_bytes;
-        if (policy_holds(&w->policy, &in, d))
-                return true;
-        d->verb = VERB_SKIP;
-        d->reason = REASON_REMEASURED;
-        d->usage_bytes = s.usage_bytes;
-        d->limit_bytes = s.limit_bytes;
-        return false;
+        return judge_holds(&w->judge, s.usage_bytes, s.limit_bytes, d);
 }
 
-static void decide(Watch *w, uint64_t now_usec) {
-        Decision last[_RUNG_MAX];
-        ScoreInput forecast;
-        PolicyInput in;
-
-        input_of(w, now_usec, &in);
-        score_input(&in, &forecast);
-        score_push(&w->score, &forecast);
-        memcpy(last, w->decisions, sizeof(last));
-        policy_step(&w->policy, &in, w->decisions);
+static void carry_out(Watch *w, const Decision last[static _RUNG_MAX]) {
         for (Rung r = 0; r < _RUNG_MAX; r++) {
-                Decision *d = &w->decisions[r];
-                bool act = d->verb == VERB_ACT && (r == RUNG_ALERT || still_holds(w, &in, d));
+                Decision *d = &w->judge.decisions[r];
+                bool act = d->verb == VERB_ACT && (r == RUNG_ALERT || still_holds(w, d));
 
                 w->counters.decisions_total[r][d->verb][d->reason]++;
                 watch_log_decision(NAME(w), d, &last[r]);
                 if (r == RUNG_ALERT && (act || d->verb == VERB_RESOLVE)) {
-                        policy_started(&w->policy, d);
+                        judge_started(&w->judge, d);
                         tell_alert(w, d);
                 } else if (act)
                         start_action(w, d);
         }
+}
+
+static void judge(Watch *w, uint64_t cost_usec) {
+        Decision last[_RUNG_MAX];
+        JudgeFigures f;
+        TrendReset reset;
+        uint64_t wait;
+
+        figures_of(w, cost_usec, &f);
+        memcpy(last, w->judge.decisions, sizeof(last));
+        reset = judge_sample(&w->judge, &f, &wait);
+        if (reset != TREND_RESET_NONE) {
+                w->counters.trend_resets_total[reset]++;
+                /* the first sample brings the first limit: no news */
+                log_event(w->counters.samples_total == 0 ? LOG_DEBUG : LOG_INFO, "trend.reset",
+                          LOG_FIELDS(LF_S("target", NAME(w)), LF_S("reason", trend_reset_name(reset))),
+                          "%s: the trend begins anew: %s", NAME(w), trend_reset_name(reset));
+        }
+        w->look_next_usec = w->sample.time_usec + wait;
+        carry_out(w, last);
 }
 
 /* ---- the tick ---- */
@@ -408,62 +421,6 @@ static uint64_t cpu_usec(void) {
         return clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts) < 0
                        ? 0
                        : (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / 1000;
-}
-
-/* A machine that slept: CLOCK_BOOTTIME went on, CLOCK_MONOTONIC did not, and nothing could grow. */
-static void take_sleep(Watch *w, uint64_t boot_usec) {
-        uint64_t mono_usec = now_mono_usec(), ahead = boot_usec - min_of(boot_usec, mono_usec), slept;
-
-        slept = w->sleep_known ? ahead - min_of(ahead, w->slept_usec) : 0;
-        w->slept_usec = ahead;
-        w->sleep_known = true;
-        if (slept < SLEEP_MIN_USEC)
-                return;
-        trend_slept(&w->trend, boot_usec, slept);
-        w->counters.trend_resets_total[TREND_RESET_SLEEP]++;
-        log_event(LOG_INFO, "trend.reset",
-                  LOG_FIELDS(LF_S("target", NAME(w)), LF_S("reason", trend_reset_name(TREND_RESET_SLEEP))),
-                  "%s: the machine slept %llu s, which the trend leaves out", NAME(w),
-                  (unsigned long long)(slept / USEC_PER_SEC));
-}
-
-/* What the surveys say about the heap belongs to the sample at that time, so each is told once and soon. In use is all
- * but what is free in the heap and resident, so that what malloc maps by itself counts. */
-static void add_heap(Watch *w, TrendSample *s) {
-        const Diagnosis *d = &w->looks.diagnosis;
-        uint64_t held;
-
-        if (d->n_looks == 0 || !d->trim_known || d->time_usec == w->heap_told_usec
-            || s->time_usec > d->time_usec + HEAP_FRESH_USEC)
-                return;
-        w->heap_told_usec = d->time_usec;
-        s->heap_known = true;
-        held = min_of(d->pinned_bytes + d->trimmable_bytes, s->bytes);
-        s->heap_bytes = s->bytes - held;
-}
-
-static void take_trend(Watch *w, const Sample *s) {
-        TrendSample in = {.time_usec = s->time_usec,
-                          .bytes = s->limit_bytes ? s->usage_bytes : s->rss_bytes,
-                          .limit_bytes = s->limit_bytes};
-        TrendReset reset;
-
-        take_sleep(w, s->time_usec);
-        add_heap(w, &in);
-        /* A cgroup's usage is without files already, and of more processes than this one. */
-        if (s->have & SAMPLE_HAVE_RSS_KIND && in.bytes == s->rss_bytes) {
-                in.anon_known = true;
-                in.anon_bytes = s->rss_anon_bytes;
-        }
-        reset = trend_push(&w->trend, &in);
-        if (reset != TREND_RESET_NONE) {
-                w->counters.trend_resets_total[reset]++;
-                /* the first sample brings the first limit: no news */
-                log_event(w->counters.samples_total == 0 ? LOG_DEBUG : LOG_INFO, "trend.reset",
-                          LOG_FIELDS(LF_S("target", NAME(w)), LF_S("reason", trend_reset_name(reset))),
-                          "%s: the trend begins anew: %s", NAME(w), trend_reset_name(reset));
-        }
-        trend_fit(&w->trend, &w->fit);
 }
 
 static bool take_sample(Watch *w, uint64_t now_usec) {
@@ -485,12 +442,8 @@ static bool take_sample(Watch *w, uint64_t now_usec) {
         w->sample = s;
         w->sample_known = true;
         w->look_next_usec = now_usec + SAMPLE_RETRY_USEC;
-        if (s.have & SAMPLE_HAVE_STATUS) {
-                take_trend(w, &s);
-                watch_pace(w, cost);
-                decide(w, now_usec);
-                watch_heed_waits(w);
-        }
+        if (s.have & SAMPLE_HAVE_STATUS)
+                judge(w, cost);
         w->counters.samples_total++;
         return true;
 }
@@ -538,8 +491,13 @@ bool watch_tick(Watch *w, uint64_t now_usec) {
 
 /* ---- life ---- */
 
+static void options_of(const Settings *s, JudgeOptions *ret) {
+        *ret = (JudgeOptions){.trend = s->trend, .pace = s->sample.pace, .policy = s->policy};
+}
+
 int watch_new(WatchHost *host, const TargetSpec *spec, Watch **ret) {
         Watch *w = calloc(1, sizeof(*w));
+        JudgeOptions options;
 
         if (!w)
                 return -ENOMEM;
@@ -547,11 +505,8 @@ int watch_new(WatchHost *host, const TargetSpec *spec, Watch **ret) {
         w->target = TARGET_NULL;
         w->alarm = ALARM_NULL;
         target_init(&w->target, spec, &host->source);
-        trend_init(&w->trend, &host->settings->trend);
-        trend_fit(&w->trend, &w->fit);
-        policy_init(&w->policy, &host->settings->policy);
-        for (Rung r = 0; r < _RUNG_MAX; r++)
-                w->decisions[r] = (Decision){.rung = r, .verb = VERB_NONE, .reason = REASON_BELOW};
+        options_of(host->settings, &options);
+        judge_init(&w->judge, &options);
         *ret = w;
         return 0;
 }
@@ -582,13 +537,10 @@ Watch *watch_free(Watch *w) {
 }
 
 void watch_settings_changed(Watch *w) {
-        const Settings *s = w->host->settings;
+        JudgeOptions options;
 
-        policy_set_options(&w->policy, &s->policy);
-        if (memcmp(&w->trend.options, &s->trend, sizeof(s->trend)) != 0) {
-                trend_init(&w->trend, &s->trend);
-                trend_fit(&w->trend, &w->fit);
-        }
+        options_of(w->host->settings, &options);
+        judge_set_options(&w->judge, &options);
         w->check_next_usec = 0;
         watch_look_now(w);
 }

@@ -134,7 +134,8 @@ static int load_config(Run *r) {
                         fprintf(stderr, "plateau replay: %s\n", strerror(-q));
                 return CLI_BAD_CONFIG;
         }
-        r->options.judge = (JudgeOptions){.trend = settings.trend, .policy = settings.policy};
+        r->options.judge =
+                (JudgeOptions){.trend = settings.trend, .pace = settings.sample.pace, .policy = settings.policy};
         r->options.can_rotate = settings.action.rotate_method != ROTATE_NONE;
         r->facts.policy_name = r->args->config;
         r->facts.target_name = r->args->target;
@@ -349,6 +350,13 @@ static int prepare(Run *r, const char *path) {
             trace_has_limit(&r->trace)) {
                 r->options.limit_bytes = 0;
                 r->facts.limit_from = "as recorded in the trace";
+        }
+        if (r->trace.is_wall_clock) {
+                bool local = r->options.judge.policy.windows_zone == ZONE_LOCAL;
+                int minute = clock_week_minute(r->trace.points[0].time_usec, local);
+
+                r->options.week_known = minute >= 0;
+                r->options.week_minute = (unsigned)max_of(minute, 0);
         }
         r->options.age_usec = r->args->age_usec > 0 ? r->args->age_usec : r->trace.age_usec;
         return q;

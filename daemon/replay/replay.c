@@ -149,7 +149,8 @@ static void start_another(Replay *r, uint64_t elapsed_usec, const TracePoint *p,
         r->start_usec = BOOT_USEC + elapsed_usec;
         r->start_age_usec = age_usec;
         r->in_flight = false;
-        judge_target_changed(&r->judge, BOOT_USEC + elapsed_usec, true, TREND_RESET_RESTART, &resolve);
+        judge_target_changed(&r->judge, BOOT_USEC + elapsed_usec, true, &resolve);
+        judge_forget(&r->judge, BOOT_USEC + elapsed_usec, TREND_RESET_RESTART);
         for (Rung i = 0; i < _RUNG_MAX; i++)
                 r->last[i] = r->judge.decisions[i];
         e = event_of(r, REPLAY_STARTED, elapsed_usec, p->bytes);
@@ -238,6 +239,12 @@ static void take_decision(Replay *r, const Decision *d, uint64_t elapsed_usec, c
                 judge_started(&r->judge, d);
 }
 
+static int week_minute_at(const Replay *r, uint64_t elapsed_usec) {
+        if (!r->options->week_known)
+                return -1;
+        return (int)((r->options->week_minute + elapsed_usec / USEC_PER_MINUTE) % MINUTES_PER_WEEK);
+}
+
 static void judge_point(Replay *r, uint64_t elapsed_usec, const TracePoint *p, uint64_t bytes) {
         uint64_t now = BOOT_USEC + elapsed_usec;
         JudgeFigures f = {
@@ -246,13 +253,13 @@ static void judge_point(Replay *r, uint64_t elapsed_usec, const TracePoint *p, u
                 .usage_bytes = bytes,
                 .rss_bytes = bytes,
                 .limit_bytes = r->limit_bytes,
-                .week_minute = -1,
+                .week_minute = week_minute_at(r, elapsed_usec),
                 .action_in_flight = r->in_flight,
                 .can_reclaim = r->options->can_reclaim,
                 .can_rotate = r->options->can_rotate,
         };
 
-        judge_sample(&r->judge, &f);
+        judge_sample(&r->judge, &f, NULL);
         r->sum->n_judged++;
         r->sum->judged_usec = elapsed_usec;
         for (Rung i = 0; i < _RUNG_MAX && !r->is_over; i++)

@@ -24,6 +24,8 @@ typedef struct ReplayOptions {
         bool gives_known;     /* a reclaim gives back so much of what is in use; else nothing is assumed to change */
         double gives_ratio;
         uint64_t age_usec;                         /* of the process at the first sample */
+        bool week_known;                           /* of maintenance windows: */
+        unsigned week_minute;                      /* since Monday 00:00, at the first sample */
         uint64_t moments_usec[REPLAY_MOMENTS_MAX]; /* rising: tell the forecast then */
         unsigned n_moments;
 } ReplayOptions;

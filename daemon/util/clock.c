@@ -22,3 +22,12 @@ uint64_t now_real_usec(void) {
 uint64_t now_mono_usec(void) {
         return read_usec(CLOCK_MONOTONIC);
 }
+
+int clock_week_minute(uint64_t real_usec, bool local) {
+        time_t t = (time_t)(real_usec / USEC_PER_SEC);
+        struct tm tm;
+
+        if (!(local ? localtime_r(&t, &tm) : gmtime_r(&t, &tm)))
+                return -1;
+        return ((tm.tm_wday + 6) % 7 * 24 + tm.tm_hour) * 60 + tm.tm_min; /* tm_wday 0 is Sunday */
+}

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define USEC_PER_MSEC 1000ULL
@@ -19,6 +20,9 @@ uint64_t now_boot_usec(void);
 
 /* now_real_usec() - CLOCK_REALTIME since the epoch; for people and for wire formats only, never for differences. */
 uint64_t now_real_usec(void);
+
+/* clock_week_minute() - minutes since Monday 00:00 of a time since the epoch, in UTC or local time; -1 = not known. */
+int clock_week_minute(uint64_t real_usec, bool local);
 
 /* now_mono_usec() - CLOCK_MONOTONIC; for deadlines of operations in this process. */
 uint64_t now_mono_usec(void);

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Trend and policy together, at their defaults, over a simulated day: a process whose memory follows a law, which gives
- * some of it back when it is reclaimed and starts anew when it is rotated or killed. Simulated time only.
+ * Forecast and ladder together, at their defaults, over a simulated day: a process whose memory follows a law, which
+ * gives some of it back when it is reclaimed and starts anew when it is rotated or killed. Simulated time only.
  */
-#include "policy/policy.h"
-#include "trend/trend.h"
+#include "judge/judge.h"
 #include "unit/random.h"
 #include "unit/unit.h"
-#include "watch-input.h"
 
 #define MIB    (1024.0 * 1024)
 #define GIB    (1024 * MIB)
@@ -40,8 +38,7 @@ struct World {
         double first[_RUNG_MAX], rotations_s[64];
 };
 
-static Trend trend;
-static Policy policy;
+static Judge judge;
 
 static uint64_t usec(double seconds) {
         return (uint64_t)(seconds * USEC_PER_SEC) + USEC_PER_DAY;
@@ -60,13 +57,13 @@ static void born(World *w) {
 
         w->born_s = w->now_s;
         w->taken = 0;
-        trend_reset(&trend, usec(w->now_s), TREND_RESET_RESTART);
-        w->resolved += policy_target_changed(&policy, usec(w->now_s), true, &d);
+        w->resolved += judge_target_changed(&judge, usec(w->now_s), true, &d);
+        judge_forget(&judge, usec(w->now_s), TREND_RESET_RESTART);
 }
 
 static void act(World *w, const Decision *d) {
         assert_int_equal(w->in_flight, _RUNG_MAX); /* never two at once */
-        policy_started(&policy, d);
+        judge_started(&judge, d);
         w->in_flight = d->rung;
         w->ends_s = w->now_s + (d->rung == RUNG_ROTATE ? 10 : 0.2);
         w->started_usec = d->time_usec;
@@ -84,30 +81,26 @@ static void finish(World *w) {
                 o.released_bytes = (uint64_t)kept(w);
                 w->taken += kept(w);
                 o.result = o.released_bytes > 0 ? OUTCOME_OK : OUTCOME_PARTIAL;
-                trend_reclaimed(&trend, usec(w->now_s), o.released_bytes);
         }
-        policy_outcome(&policy, &o);
+        judge_outcome(&judge, &o, true);
         if (w->in_flight == RUNG_ROTATE)
                 born(w);
         w->in_flight = _RUNG_MAX;
 }
 
-static void judge(World *w, const TrendFit *f, uint64_t bytes) {
-        static const Looks nobody_looked;
-        static Settings settings;
-        Sample sample = {.usage_bytes = bytes, .rss_bytes = bytes, .limit_bytes = (uint64_t)w->law->limit};
-        WatchFacts facts = {.settings = &settings,
-                            .sample = &sample,
-                            .fit = f,
-                            .looks = &nobody_looked,
-                            .start_usec = usec(w->born_s)};
-        PolicyInput in;
-        Decision d[_RUNG_MAX];
+static void decide(World *w, uint64_t bytes) {
+        JudgeFigures f = {.time_usec = usec(w->now_s),
+                          .target_age_usec = usec(w->now_s) - usec(w->born_s),
+                          .rss_bytes = bytes,
+                          .usage_bytes = bytes,
+                          .limit_bytes = (uint64_t)w->law->limit,
+                          .week_minute = -1,
+                          .action_in_flight = w->in_flight != _RUNG_MAX,
+                          .can_reclaim = true,
+                          .can_rotate = true};
+        const Decision *d = judge.decisions;
 
-        watch_input(&facts, usec(w->now_s), &in);
-        in.action_in_flight = w->in_flight != _RUNG_MAX;
-        in.can_reclaim = in.can_rotate = true;
-        policy_step(&policy, &in, d);
+        judge_sample(&judge, &f, NULL);
         w->breaker_skips += d[RUNG_ROTATE].reason == REASON_BREAKER;
         w->resolved += d[RUNG_ALERT].verb == VERB_RESOLVE;
         for (Rung r = 0; r < _RUNG_MAX; r++) {
@@ -121,8 +114,6 @@ static void judge(World *w, const TrendFit *f, uint64_t bytes) {
 }
 
 static void tick(World *w) {
-        TrendFit f;
-
         if (w->in_flight != _RUNG_MAX && w->now_s >= w->ends_s)
                 finish(w);
         w->last_bytes = memory(w);
@@ -132,11 +123,7 @@ static void tick(World *w) {
                 born(w);
                 w->last_bytes = memory(w);
         }
-        trend_push(&trend, &(TrendSample){.time_usec = usec(w->now_s),
-                                          .bytes = (uint64_t)w->last_bytes,
-                                          .limit_bytes = (uint64_t)w->law->limit});
-        trend_fit(&trend, &f);
-        judge(w, &f, (uint64_t)w->last_bytes);
+        decide(w, (uint64_t)w->last_bytes);
 }
 
 static double jitter(Random *r) {
@@ -243,10 +230,7 @@ static void check(const World *w) {
 }
 
 static void run(const Law *l, World *w) {
-        TrendOptions o = TREND_OPTIONS_DEFAULT;
-
-        trend_init(&trend, &o);
-        policy_init(&policy, &policy_options_default);
+        judge_init(&judge, &JUDGE_OPTIONS_DEFAULT);
         *w = (World){.law = l, .random = {42}, .in_flight = _RUNG_MAX, .first = {NEVER, NEVER, NEVER}};
         for (uint64_t i = 0; i <= (uint64_t)(l->hours * HOUR / l->interval_s); i++) {
                 w->now_s = (double)i * l->interval_s;
