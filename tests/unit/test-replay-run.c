@@ -310,6 +310,30 @@ static void test_picture_size(void **state _unused_) {
         assert_in_range(svg.len, 1000, 200000);
 }
 
+/* A column is drawn at the mean of what fell into it: here two levels by turns, many of each in every column. */
+static void test_picture_course(void **state _unused_) {
+        _cleanup_trace_ Trace t = {.form = TRACE_FORM_COLUMNS, .n = 31040, .step_usec = USEC_PER_SEC};
+        _cleanup_buf_ Buf svg = BUF_NULL;
+        const char *p;
+        double x, y, first = 0;
+        int n, points = 0;
+
+        t.points = calloc(t.n, sizeof(*t.points));
+        assert_non_null(t.points);
+        for (size_t i = 0; i < t.n; i++)
+                t.points[i] =
+                        (TracePoint){.time_usec = i * USEC_PER_SEC, .bytes = 100 + i % 2 * 200, .limit_bytes = 400};
+        draw(&t, "two levels", &svg);
+        p = strstr(buf_str(&svg), "<path class=\"u\" d=\"");
+        assert_non_null(p);
+        for (p = strstr(p, "d=\"") + 3; sscanf(p, "%*1[ML]%lf %lf%n", &x, &y, &n) == 2; p += n, points++) {
+                first = points == 0 ? y : first;
+                assert_true(fabs(y - first) < 3);
+        }
+        assert_in_range(points, 600, PICTURE_COLUMNS);
+        assert_true(first > 200 && first < 350); /* half way up the plot */
+}
+
 static void test_picture_one_sample(void **state _unused_) {
         _cleanup_trace_ Trace t = make_trace(flat, 0);
         _cleanup_buf_ Buf svg = BUF_NULL;
@@ -328,19 +352,13 @@ static void test_warm_up(void **state _unused_) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_flat),
-                cmocka_unit_test(test_leak),
-                cmocka_unit_test(test_no_rotation),
-                cmocka_unit_test(test_gives),
-                cmocka_unit_test(test_dry_run),
-                cmocka_unit_test(test_lives),
-                cmocka_unit_test(test_limit),
-                cmocka_unit_test(test_one_sample),
-                cmocka_unit_test(test_expect_parse),
-                cmocka_unit_test(test_expect_judge),
-                cmocka_unit_test(test_picture),
-                cmocka_unit_test(test_picture_size),
-                cmocka_unit_test(test_picture_one_sample),
+                cmocka_unit_test(test_flat),           cmocka_unit_test(test_leak),
+                cmocka_unit_test(test_no_rotation),    cmocka_unit_test(test_gives),
+                cmocka_unit_test(test_dry_run),        cmocka_unit_test(test_lives),
+                cmocka_unit_test(test_limit),          cmocka_unit_test(test_one_sample),
+                cmocka_unit_test(test_expect_parse),   cmocka_unit_test(test_expect_judge),
+                cmocka_unit_test(test_picture),        cmocka_unit_test(test_picture_size),
+                cmocka_unit_test(test_picture_course), cmocka_unit_test(test_picture_one_sample),
                 cmocka_unit_test(test_warm_up),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
