@@ -66,6 +66,8 @@ void replay_json_event(Json *j, const ReplayEvent *e) {
         json_kv_u64_or_null(j, "limit_bytes", e->limit_bytes > 0, e->limit_bytes);
         json_kv_bool(j, "over", e->is_over);
         json_kv_string(j, "state", trend_state_name(f->state));
+        json_kv_string(j, "kind", trend_kind_name(f->kind));
+        json_kv_string(j, "proof", trend_proof_name(f->proof));
         json_kv_double(j, "slope_bytes_per_s", known ? f->slope_bytes_per_s : NAN);
         kv_seconds(j, "eta_s", growing ? f->eta_usec : USEC_INFINITY);
         kv_seconds(j, "eta_lo_s", growing ? f->eta_lo_usec : USEC_INFINITY);
@@ -110,6 +112,7 @@ static void summary(Json *j, const ReplaySummary *sum) {
         json_kv_u64(j, "peak_bytes", sum->peak_bytes);
         kv_seconds(j, "peak_s", sum->peak_usec);
         json_kv_string(j, "last_state", trend_state_name(sum->last_fit.state));
+        json_kv_string(j, "last_kind", trend_kind_name(sum->last_fit.kind));
         json_kv_u64(j, "lives_left_out", sum->n_lives_beyond);
         json_key(j, "lives");
         json_array_begin(j);

@@ -167,7 +167,9 @@ void replay_view_summary(Screen *s, const ReplayFacts *f, const ReplaySummary *s
         put_prevented(s, sum);
         put_label(s, "forecast");
         words_forecast(forecast, &sum->last_fit, 0, 0, &style);
-        screen_item(s, LABEL, STYLE_PLAIN, "%s", forecast);
+        screen_item(s, LABEL, STYLE_PLAIN, "%s", trend_kind_name(sum->last_fit.kind));
+        if (sum->last_fit.state == TREND_GROWING)
+                screen_item(s, LABEL, STYLE_PLAIN, "%s", forecast);
         screen_item(s, LABEL, STYLE_DIM, "at %s, the last that was judged", replay_clock(clock, sum->judged_usec));
         screen_end(s);
         put_assumed(s, f, sum);

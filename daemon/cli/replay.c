@@ -77,9 +77,9 @@ const Command command_replay = {
                 "--expect takes: no-action (neither reclaim nor rotate), no-alert, no-reclaim, no-rotate; alert, "
                 "reclaim, rotate (it came at all); alert-before:TIME, reclaim-before:TIME, rotate-before:TIME (so long "
                 "before each time the limit is reached, or before the end of a trace that does not reach it); "
-                "false-alarms<=N (alerts of which nothing came within their own interval); prevented (no kill is "
-                "left); "
-                "verdict:KIND (the forecast at the end). In a dry run what would have acted counts as acting.",
+                "false-alarms<=N (alerts after which the limit was not reached in twice the time they told); "
+                "prevented (no kill is left); verdict:KIND (what the forecast says it is, at the end). In a dry run "
+                "what would have acted counts as acting.",
         .exits = "0\tdone, and everything expected came\n"
                  "1\tit did not work\n"
                  "2\twrong command line\n"

@@ -17,7 +17,7 @@ typedef enum Test {
         TEST_VERDICT,   /* what the forecast says at the end */
 } Test;
 
-typedef enum Value { VALUE_NONE, VALUE_DURATION, VALUE_COUNT, VALUE_STATE } Value;
+typedef enum Value { VALUE_NONE, VALUE_DURATION, VALUE_COUNT, VALUE_KIND } Value;
 
 #define BIT(rung) (1u << (rung))
 #define ACTIONS   (BIT(RUNG_RECLAIM) | BIT(RUNG_ROTATE))
@@ -42,14 +42,14 @@ static const struct {
         {"rotate-before:", TEST_BEFORE, VALUE_DURATION, BIT(RUNG_ROTATE), "likewise"},
         {"false-alarms<=", TEST_AT_MOST, VALUE_COUNT, BIT(RUNG_ALERT), "at most so many alerts of which nothing came"},
         {"prevented", TEST_PREVENTED, VALUE_NONE, 0, "every crossing in the trace is prevented"},
-        {"verdict:", TEST_VERDICT, VALUE_STATE, 0, "what the forecast says at the end: leak, flat ..."},
+        {"verdict:", TEST_VERDICT, VALUE_KIND, 0, "what the forecast says at the end: leak, flat, warmup ..."},
 };
 
 /* ---- parsing ---- */
 
-static int find_state(const char *word, unsigned *ret) {
-        for (unsigned i = 0; i < _TREND_STATE_MAX; i++)
-                if (strcmp(word, trend_state_name(i)) == 0) {
+static int find_kind(const char *word, unsigned *ret) {
+        for (unsigned i = 0; i < _TREND_KIND_MAX; i++)
+                if (strcmp(word, trend_kind_name(i)) == 0) {
                         *ret = i;
                         return 0;
                 }
@@ -75,11 +75,11 @@ static int parse_value(Expectation *e, Value value, const char *text, char *why)
         {
                 _cleanup_buf_ Buf names = BUF_NULL;
 
-                for (unsigned i = 0; i < _TREND_STATE_MAX; i++)
-                        buf_addf(&names, "%s%s", i ? ", " : "", trend_state_name(i));
+                for (unsigned i = 0; i < _TREND_KIND_MAX; i++)
+                        buf_addf(&names, "%s%s", i ? ", " : "", trend_kind_name(i));
                 snprintf(why, EXPECT_SAID_MAX, "expected one of %s behind '%s'", buf_str(&names), rows[e->row].name);
         }
-        return find_state(text, &e->word);
+        return find_kind(text, &e->word);
 }
 
 static bool takes_value(unsigned row) {
@@ -118,7 +118,7 @@ int expect_parse(const char *p, const char *end, Expectation *ret, char why[stat
 
 void expect_help(Buf *b) {
         static const char *const values[] = {
-                [VALUE_NONE] = "", [VALUE_DURATION] = "TIME", [VALUE_COUNT] = "N", [VALUE_STATE] = "KIND"};
+                [VALUE_NONE] = "", [VALUE_DURATION] = "TIME", [VALUE_COUNT] = "N", [VALUE_KIND] = "KIND"};
 
         for (unsigned i = 0; i < ELEMENTSOF(rows); i++)
                 buf_addf(b, "%s%s\t%s\n", rows[i].name, values[rows[i].value], rows[i].help);
@@ -236,6 +236,6 @@ bool expect_judge(const Expectation *e, const ReplaySummary *s, char said[static
         case TEST_VERDICT:
                 break;
         }
-        snprintf(said, EXPECT_SAID_MAX, "%s", trend_state_name(s->last_fit.state));
-        return s->last_fit.state == (TrendState)e->word;
+        snprintf(said, EXPECT_SAID_MAX, "%s", trend_kind_name(s->last_fit.kind));
+        return s->last_fit.kind == (TrendKind)e->word;
 }

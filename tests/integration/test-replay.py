@@ -86,6 +86,8 @@ def test_expectations():
     assert re.search(r'NOT MET +no-action: (reclaim|rotate) \d', out), out
     assert re.search(r'^met +alert: alert 1 time', out, re.M), out
     expect(replay('-q', '-e', 'no-action,no-alert', '-', text=FLAT), 0)
+    expect(replay('-q', '-e', 'verdict:leak', '-', text=LEAK), 0, 'met        verdict:leak: leak')
+    expect(replay('-q', '-e', 'verdict:leak', '-', text=FLAT), 7)
     expect(replay('-e', 'alert-before:soon', '-', text=FLAT), 2, "expected a duration such as 10m")
     expect(replay('-e', 'nonsense', '-', text=FLAT), 2, "--expect 'nonsense': expected one of no-action")
 
