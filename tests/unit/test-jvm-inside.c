@@ -102,8 +102,8 @@ static void test_no_heap(void **state _unused_) {
                 "Epsilon Heap\n",
                 /* half of one, two of one, and of two collectors */
                 "DefNew     total 19648K, used 4861K [0x00000000fc000000, 0x00000000fd550000, 0x00000000fd550000)\n",
-                " ZHeap           used 6M, capacity 64M, max capacity 64M\n ZHeap used 6M, capacity 64M, max capacity "
-                "64M\n",
+                (" ZHeap           used 6M, capacity 64M, max capacity 64M\n"
+                 " ZHeap used 6M, capacity 64M, max capacity 64M\n"),
                 "DefNew total 8K, used 4K [0x0, 0x8000, 0x8000)\nParOldGen total 8K, used 4K [0x0, 0x8000, 0x8000)\n",
                 /* cut, in other units, upside down, too large */
                 " ZHeap           used 6M, capacity 64M, max capacity 64M",
@@ -208,8 +208,8 @@ static void test_no_nmt(void **state _unused_) {
                 /* does not add up, adds up over the edge */
                 "Total: reserved=5, committed=4\n- A (reserved=4, committed=4)\n",
                 "Total: reserved=5, committed=4\n- A (reserved=5, committed=3)\n",
-                "Total: reserved=3, committed=3\n- A (reserved=18446744073709551615, committed=0)\n- B (reserved=4, "
-                "committed=3)\n",
+                ("Total: reserved=3, committed=3\n- A (reserved=18446744073709551615, committed=0)\n"
+                 "- B (reserved=4, committed=3)\n"),
                 /* more committed than reserved, more from malloc than committed */
                 "Total: reserved=4, committed=5\n- A (reserved=4, committed=5)\n",
                 "Total: reserved=5, committed=4\n- A (reserved=5, committed=4)\n (malloc=5 #1)\n",
