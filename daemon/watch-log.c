@@ -52,17 +52,20 @@ static const char *const verb_words[_VERB_MAX] = {
         [VERB_RESOLVE] = "is over",
 };
 
-/* "using 164 MB of 300 MB, the limit within 6 s to 9 s": what it was decided on. */
+/* "using 164 MB of 300 MB, the limit in 6 s to 9 s, a rotation needs 30 s": what it was decided on. */
 static const char *evidence_text(const Decision *d, char *buf, size_t size) {
-        char usage[FORMAT_MAX], limit[FORMAT_MAX], lo[FORMAT_MAX], hi[FORMAT_MAX];
+        char usage[FORMAT_MAX], limit[FORMAT_MAX], lo[FORMAT_MAX], hi[FORMAT_MAX], needs[FORMAT_MAX];
         int n = snprintf(buf, size, "using %s", format_bytes(usage, d->usage_bytes));
 
         if (d->limit_bytes && n >= 0 && (size_t)n < size)
                 n += snprintf(buf + n, size - (size_t)n, " of %s", format_bytes(limit, d->limit_bytes));
         if (d->eta_lo_usec != USEC_INFINITY && n >= 0 && (size_t)n < size)
-                snprintf(buf + n, size - (size_t)n, d->eta_hi_usec == USEC_INFINITY ? ", the limit in %s or later"
-                                                                                     : ", the limit in %s to %s",
-                         format_usec(lo, d->eta_lo_usec), format_usec(hi, d->eta_hi_usec));
+                n += snprintf(buf + n, size - (size_t)n,
+                              d->eta_hi_usec == USEC_INFINITY ? ", the limit in %s or later"
+                                                              : ", the limit in %s to %s",
+                              format_usec(lo, d->eta_lo_usec), format_usec(hi, d->eta_hi_usec));
+        if (d->trigger == REASON_DEADLINE && n >= 0 && (size_t)n < size)
+                snprintf(buf + n, size - (size_t)n, ", a rotation needs %s", format_usec(needs, d->needs_usec));
         return buf;
 }
 
@@ -82,7 +85,8 @@ void watch_log_decision(const char *name, const Decision *d, const Decision *las
                   LOG_FIELDS(LF_S("target", name), LF_S("reason", reason_name(d->reason)),
                              LF_S("trigger", reason_name(d->trigger)), LF_U("usage_bytes", d->usage_bytes),
                              LF_U("limit_bytes", d->limit_bytes), LF_D("slope_bytes_per_s", d->slope_bytes_per_s),
-                             LF_D("eta_lo_s", eta_seconds(d->eta_lo_usec)), LF_D("eta_s", eta_seconds(d->eta_usec))),
+                             LF_D("eta_lo_s", eta_seconds(d->eta_lo_usec)), LF_D("eta_s", eta_seconds(d->eta_usec)),
+                             LF_D("rotation_needs_s", d->needs_usec > 0 ? eta_seconds(d->needs_usec) : INFINITY)),
                   "%s: %s %s: %s (%s)", name, rung_name(d->rung), verb_words[d->verb], reason_text(d->reason),
                   evidence_text(d, evidence, sizeof(evidence)));
 }

@@ -78,7 +78,7 @@ static void rotate_ended(Policy *p, const Outcome *o) {
                 uint64_t began = o->time_usec - min_of(o->time_usec, o->duration_usec);
 
                 policy_learn(p, NEED_DRAIN, o->duration_usec);
-                policy_learn(p, NEED_RETRIES, elapsed_usec(began, p->rotate_first_usec));
+                policy_learn(p, NEED_RETRIES, p->rotate_failures > 0 ? elapsed_usec(began, p->rotate_first_usec) : 0);
                 p->rotate_failures = 0;
                 return;
         }

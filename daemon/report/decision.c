@@ -20,6 +20,8 @@ void decision_encode(Buf *b, const TargetView *t, const Decision *d, const Repor
         document_labels(&j, o);
         document_usage(&j, t, d);
         document_forecast(&j, t, d);
+        json_kv_double(&j, "threshold", d->threshold > 0 ? d->threshold : 0.0 / 0.0);
+        document_seconds(&j, "rotation_needs_s", d->needs_usec > 0 ? d->needs_usec : USEC_INFINITY);
         json_kv_string(&j, "verdict", t->verdict);
         document_diagnosis(&j, t->diagnosis, t->present ? t->target->pid : 0);
         document_seconds(&j, "wait_s", d->wait_usec ? d->wait_usec : USEC_INFINITY);

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 
 from daemonlib import Daemon
 from lib import DEADLINE_S, Receiver, free_port, get, need, run_tests, wait_until
@@ -223,6 +224,44 @@ def test_rotate_by_signal():
                     else:
                         d.event(event, reason='breaker')
                         assert t.process.poll() is None
+
+
+def test_rotate_by_deadline():
+    """rotates when the limit is nearer than a rotation takes; the hook is told how long that is, and it is learned"""
+    with tempfile.TemporaryDirectory() as tmp, Target(MKLEAK, 'leak', 'bytes_per_s=8000000', 'limit_mib=2000') as t:
+        out = os.path.join(tmp, 'out')
+        config = (one_target(t.pid, ', limit: 1GiB') + FAST +
+                  'policy: {startup_grace: 0, alert: {enabled: false}, reclaim: {enabled: false}, rotate: {used: none, '
+                  f'for: 0, cooldown: 1h, method: hook, hook: [/usr/bin/tee, {out}], '
+                  'needs: {drain: 90s, startup: 60s, retries: 0, margin: 10s}}}\n')
+        with daemon(config) as d:
+            act = d.event('rotate.act', reason='deadline')
+            assert act['rotation_needs_s'] == 160 and act['eta_lo_s'] <= 160, act
+            d.event('rotate.done')
+            deadline = d.target()['deadline']
+            assert deadline['needs_s'] == 160 and deadline['drain']['learned_from'] == 1, deadline
+            assert deadline['drain']['needs_s'] == 90 > deadline['drain']['learned_s'], deadline
+            needs = d.metrics()['plateau_rotation_needs_seconds']
+            assert {k.split('need="')[1].split('"')[0]: v for k, v in needs.items()} == {
+                'drain': 90, 'startup': 60, 'retries': 0, 'margin': 10}, needs
+        with open(out, encoding='utf-8') as f:
+            decision = json.load(f)
+        assert decision['trigger'] == 'deadline' and decision['rotation_needs_s'] == decision['threshold'] == 160, decision
+
+
+def test_maintenance():
+    """what is not urgent waits for the maintenance window, and says so"""
+    with Target(MKLEAK, 'steady', 'size_mib=32') as t:
+        week = time.gmtime()
+        day = ('mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun')[(week.tm_wday + 3) % 7]
+        config = (one_target(t.pid, ', limit: 48MiB') + FAST +
+                  f'policy: {{startup_grace: 0, maintenance: {{allow: ["{day} 12:00-12:30"]}}, alert: {{enabled: false}}, '
+                  'reclaim: {used: 50%, for: 0}, rotate: {enabled: false}}\n')
+        with daemon(config) as d:
+            d.event('reclaim.skip', reason='window')
+            assert d.wait_status('a wait', lambda s: s['targets'][0]['decisions'][1]['wait_s'])
+            assert d.target()['counters']['actions_total']['reclaim'] == {
+                k: 0 for k in d.target()['counters']['actions_total']['reclaim']}
 
 
 def test_rotate_by_hook():

@@ -56,6 +56,12 @@ static void test_a_rotation_teaches(void **state _unused_) {
         assert_int_equal(n.learned_usec[NEED_RETRIES], 2 * MINUTE);
         assert_int_equal(n.learned_usec[NEED_STARTUP], 3 * MINUTE);
         assert_int_equal(n.total_usec, 40 * SECOND + 3 * MINUTE + 2 * MINUTE + MINUTE);
+        started(RUNG_ROTATE, T0 + 30 * MINUTE); /* one that does it at once has no retries, whatever its start took */
+        policy_outcome(&policy, &(Outcome){.rung = RUNG_ROTATE,
+                                           .result = OUTCOME_OK,
+                                           .time_usec = T0 + 30 * MINUTE + 41 * SECOND,
+                                           .duration_usec = 40 * SECOND});
+        assert_int_equal(policy.learned[NEED_RETRIES].usec[1], 0);
         /* and the next deadline is that much earlier */
         step(growing(T0 + USEC_PER_HOUR, 50, 6 * MINUTE + 30 * SECOND), RUNG_ROTATE);
         assert_int_equal(decisions[RUNG_ROTATE].trigger, REASON_DEADLINE);
