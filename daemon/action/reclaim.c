@@ -59,6 +59,7 @@ static const OutcomeResult outcome_of[_PROBE_RESULT_MAX] = {
         [PROBE_E_NO_PYTHON] = OUTCOME_REFUSED,
         [PROBE_E_ONE_THREAD] = OUTCOME_REFUSED,
         [PROBE_E_BUDGET] = OUTCOME_REFUSED,
+        [PROBE_E_NO_FIGURES] = OUTCOME_REFUSED,
 };
 
 static void release(ActionRun *run) {
