@@ -230,23 +230,23 @@ def test_rotate_by_deadline():
     """rotates when the limit is nearer than a rotation takes; the hook is told how long that is, and it is learned"""
     with tempfile.TemporaryDirectory() as tmp, Target(MKLEAK, 'leak', 'bytes_per_s=8000000', 'limit_mib=2000') as t:
         out = os.path.join(tmp, 'out')
-        config = (one_target(t.pid, ', limit: 1GiB') + FAST +
+        config = (one_target(t.pid, ', limit: 200MiB') + FAST +
                   'policy: {startup_grace: 0, alert: {enabled: false}, reclaim: {enabled: false}, rotate: {used: none, '
                   f'for: 0, cooldown: 1h, method: hook, hook: [/usr/bin/tee, {out}], '
-                  'needs: {drain: 90s, startup: 60s, retries: 0, margin: 10s}}}\n')
+                  'needs: {drain: 15s, startup: 10s, retries: 0, margin: 5s}}}\n')
         with daemon(config) as d:
             act = d.event('rotate.act', reason='deadline')
-            assert act['rotation_needs_s'] == 160 and act['eta_lo_s'] <= 160, act
+            assert act['rotation_needs_s'] == 30 and act['eta_lo_s'] <= 30, act
             d.event('rotate.done')
             deadline = d.target()['deadline']
-            assert deadline['needs_s'] == 160 and deadline['drain']['learned_from'] == 1, deadline
-            assert deadline['drain']['needs_s'] == 90 > deadline['drain']['learned_s'], deadline
+            assert deadline['needs_s'] == 30 and deadline['drain']['learned_from'] == 1, deadline
+            assert deadline['drain']['needs_s'] == 15 > deadline['drain']['learned_s'], deadline
             needs = d.metrics()['plateau_rotation_needs_seconds']
             assert {k.split('need="')[1].split('"')[0]: v for k, v in needs.items()} == {
-                'drain': 90, 'startup': 60, 'retries': 0, 'margin': 10}, needs
+                'drain': 15, 'startup': 10, 'retries': 0, 'margin': 5}, needs
         with open(out, encoding='utf-8') as f:
             decision = json.load(f)
-        assert decision['trigger'] == 'deadline' and decision['rotation_needs_s'] == decision['threshold'] == 160, decision
+        assert decision['trigger'] == 'deadline' and decision['rotation_needs_s'] == decision['threshold'] == 30, decision
 
 
 def test_maintenance():
