@@ -295,6 +295,8 @@ static void print_end(Run *r) {
                 write_out(&r->json_text);
                 return;
         }
+        if (!r->args->quiet && !r->said.anything)
+                replay_view_nothing(&r->screen);
         if (!r->args->quiet)
                 replay_view_summary(&r->screen, &r->facts, &r->summary);
         replay_view_results(&r->screen, r->results, r->n_results);

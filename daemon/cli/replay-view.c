@@ -235,10 +235,17 @@ static bool is_shown(const ReplayEvent *e, ReplaySaid *said, bool verbose) {
 void replay_view_event(Screen *s, const ReplayEvent *e, ReplaySaid *said, bool verbose) {
         if (!is_shown(e, said, verbose))
                 return;
+        said->anything = true;
         if (e->kind != REPLAY_DECISION)
                 view_other(s, e);
         else if (replay_acts(e->decision))
                 view_act(s, e);
         else
                 view_wait(s, e);
+}
+
+void replay_view_nothing(Screen *s) {
+        screen_pad(s, NOTE);
+        screen_put(s, STYLE_DIM, "nothing was decided: no rung was ever crossed");
+        screen_end(s);
 }

@@ -28,12 +28,14 @@ typedef struct ReplayResult {
 
 /* What was said already, so that a wait is told once until its rung acts. */
 typedef struct ReplaySaid {
+        bool anything;
         bool wait[_RUNG_MAX][_REASON_MAX];
 } ReplaySaid;
 
 /* replay_view_*() - the parts of the text, in their order. @verbose: every change of what a rung says. */
 void replay_view_head(Screen *s, const ReplayFacts *f);
 void replay_view_event(Screen *s, const ReplayEvent *e, ReplaySaid *said, bool verbose);
+void replay_view_nothing(Screen *s);
 void replay_view_summary(Screen *s, const ReplayFacts *f, const ReplaySummary *sum);
 void replay_view_results(Screen *s, const ReplayResult *results, unsigned n);
 

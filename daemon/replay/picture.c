@@ -84,7 +84,7 @@ void picture_event(Picture *p, const ReplayEvent *e) {
         };
 }
 
-static bool cone_fits(const Picture *p, unsigned i) {
+static bool cone_fits(const Picture *p, unsigned i, double shown) {
         const PictureMark *m = &p->mark[i];
 
         if (!m->has_cone || p->n_cones == PICTURE_CONES_MAX || (p->moments_only && m->kind != MARK_MOMENT) ||
@@ -92,22 +92,22 @@ static bool cone_fits(const Picture *p, unsigned i) {
                 return false;
         for (unsigned k = 0; k < p->n_cones; k++)
                 if (fabs(seconds(p->mark[p->cone[k]].elapsed_usec) - seconds(m->elapsed_usec)) <
-                    CONES_APART_RATIO * p->span_s)
+                    CONES_APART_RATIO * shown)
                         return false;
         return true;
 }
 
 /* The first of each rung, and then what room there is, in the order of time. */
-static void choose_cones(Picture *p) {
+static void choose_cones(Picture *p, double shown) {
         for (MarkKind k = MARK_ALERT; k <= MARK_ROTATE; k++)
                 for (unsigned i = 0; i < p->n_marks; i++)
                         if (p->mark[i].kind == k) {
-                                if (cone_fits(p, i))
+                                if (cone_fits(p, i, shown))
                                         p->cone[p->n_cones++] = i;
                                 break;
                         }
         for (unsigned i = 0; i < p->n_marks; i++)
-                if (cone_fits(p, i))
+                if (cone_fits(p, i, shown))
                         p->cone[p->n_cones++] = i;
 }
 
@@ -123,7 +123,7 @@ static double worth_showing(const Picture *p, uint64_t judged_usec) {
 void picture_scale(Picture *p, uint64_t judged_usec) {
         double shown = worth_showing(p, judged_usec), end = shown;
 
-        choose_cones(p);
+        choose_cones(p, shown);
         for (unsigned k = 0; k < p->n_cones; k++) {
                 const PictureMark *m = &p->mark[p->cone[k]];
                 double hi = isfinite(m->eta_hi_s) ? m->eta_hi_s : m->eta_s * 1.5;

@@ -73,7 +73,7 @@ def test_time_line():
 
 def test_flat():
     """a flat trace: nothing, and no kill to prevent"""
-    out = expect(replay('-', text=FLAT), 0, 'none in the trace').stdout.decode()
+    out = expect(replay('-', text=FLAT), 0, 'none in the trace', 'nothing was decided').stdout.decode()
     assert 'prevented' not in out and 'alert 0 ' in out, out
 
 
