@@ -319,13 +319,13 @@ static void draw_ladder(Screen *s, const json_t *t) {
 /* Of how often it looks, and of how good the forecasts were. */
 static void draw_sampling(Screen *s, const json_t *t) {
         const char *alarm = doc_text(t, "sampling.alarm");
-        char text[WORDS_MAX];
+        char every[FORMAT_MAX];
         double error, covered;
         uint64_t v, n;
 
         if (doc_usec(t, "sampling.interval_s", &v)) {
                 label(s, "looks");
-                screen_putf(s, STYLE_DIM, "again after %s", words_time(text, v));
+                screen_putf(s, STYLE_DIM, "every %s", format_usec(every, v)); /* 440 ms, too */
                 if (alarm && strcmp(alarm, "none") != 0)
                         screen_item(s, INDENT, STYLE_DIM, "woken by the kernel's %s",
                                     strcmp(alarm, "threshold") == 0 ? "threshold" : "memory.events");
