@@ -18,7 +18,8 @@ PARAMS = [None, 'arena_max', 'mmap_threshold', 'trim_threshold', 'background_thr
 VERDICT = [None, 'taken', 'refused']
 BODY_BYTES = 184 # what follows REPLY, whatever the operation
 MAGIC, VERSION = 0x31747250, 8
-HELLO, SMAPS, CGROUP_DIR, TRIM_OP, TUNE, PYTHON, PLACE = 1, 2, 3, 4, 5, 6, 7
+HELLO, SMAPS, CGROUP_DIR, TRIM_OP, TUNE, PYTHON, PLACE, SURVEY, GROWTH, LEDGER = range(1, 11)
+LEDGER_WITH_BINS = 1
 RESULTS = ['ok', 'gone', 'access', 'traced', 'zombie', 'stopped', 'foreign_abi', 'shadow_stack', 'seccomp', 'no_libc',
            'other_malloc', 'raw_threads', 'no_safe_thread', 'no_memory', 'in_flight', 'timeout', 'protocol', 'unsupported',
            'internal', 'no_setting', 'rejected', 'no_python', 'one_thread', 'budget', 'no_figures']
@@ -72,7 +73,7 @@ class Probe:
         _, _, op, seq, result, _, detail = REPLY.unpack_from(data)
         assert seq == self.seq, (seq, self.seq)
         reply = {'result': RESULTS[result], 'detail': detail.split(b'\0')[0].decode(), 'op': op}
-        if op in (TRIM_OP, TUNE, PYTHON):
+        if op in (TRIM_OP, TUNE, PYTHON, LEDGER):
             names = ('stop_usec', 'stop_max_usec', 'duration_usec', 'total_usec', 'thread', 'tid', 'declined', 'pad', 'allocator',
                      'call')
             reply.update(zip(names, CALL.unpack_from(data, REPLY.size)))
@@ -95,6 +96,10 @@ class Probe:
 
     def trim(self, pid, **kwargs):
         self.send(TRIM_OP, pid, **kwargs)
+        return self.receive()
+
+    def ledger(self, pid, **kwargs):
+        self.send(LEDGER, pid, value=LEDGER_WITH_BINS, **kwargs)
         return self.receive()
 
     def tune(self, pid, name, value, **kwargs):

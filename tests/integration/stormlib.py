@@ -14,7 +14,7 @@ import statistics
 import subprocess
 import tempfile
 
-from probelib import TRIM_OP, Probe, Target, let_pass, start_ticks, traced
+from probelib import LEDGER, LEDGER_WITH_BINS, TRIM_OP, Probe, Target, let_pass, start_ticks, traced
 
 ANSWER_S = 20
 SETTLE_TRIES = 200
@@ -130,16 +130,17 @@ def settle(probe, target, row, where=''):
         row.notes.append(f'{row.name}: {where}: {reply} {left}')
 
 
-def kill_at_random(build, target, row, rnd, go_on):
+def kill_at_random(build, target, row, rnd, go_on, op='trim'):
     """SIGKILL for the probe, half of the times for its worker too, at an instant drawn from the time that a call takes."""
+    number, value = {'trim': (TRIM_OP, 0), 'ledger': (LEDGER, LEDGER_WITH_BINS)}[op]
     with Probe(build.probe) as probe:
-        replies = [probe.trim(target.pid) for _ in range(5)]
+        replies = [getattr(probe, op)(target.pid) for _ in range(5)]
     for reply in replies:
         row.count(reply)
     span_s = 1.2e-6 * statistics.median(reply['total_usec'] for reply in replies)
     while go_on(row):
         with Probe(build.probe) as probe:
-            probe.send(TRIM_OP, target.pid)
+            probe.send(number, target.pid, value=value)
             let_pass(rnd.random() * span_s)
             probe.kill(child_too=rnd.random() < 0.5)
         row.kills += 1
@@ -191,6 +192,16 @@ def kill_daemon(build, target, row, rnd, go_on):
     with Probe(build.probe) as probe:
         settle(probe, target, row)
     judge(target, row, 'after the next call')
+
+
+def target_dies(build, args, rnd, n, op, env=None):
+    """SIGKILL of the target itself at @n steps of a call. Return: the answers, counted: never none, never that the worker broke."""
+    said = collections.Counter()
+    trace = []
+    torment(build, args, lambda t, _: trace.extend(stepper(build, t, 0, op=op)[1]), env)
+    for step in choose_steps(trace, n, rnd):
+        torment(build, args, lambda t, _, step=step: said.update([stepper(build, t, step, 'target', op)[0]['result']]), env)
+    return said
 
 
 class Storm:
@@ -259,9 +270,9 @@ def storm(build, name, args, env, calls):
     return row
 
 
-def stepper(build, target, step, whom='both'):
+def stepper(build, target, step, whom='both', op='trim'):
     """(the last line's words, the steps): see tests/targets/stepper.c"""
-    out = subprocess.run([build.stepper, build.probe, str(target.pid), str(start_ticks(target.pid)), str(step), whom],
+    out = subprocess.run([build.stepper, build.probe, str(target.pid), str(start_ticks(target.pid)), str(step), whom, op],
                          stdout=subprocess.PIPE, text=True, check=True, env=traced()).stdout.splitlines()
     return dict(word.split('=', 1) for word in out[-1].split()[1:]), [line[3:] for line in out if line.startswith('at ')]
 
@@ -275,13 +286,13 @@ def choose_steps(trace, n, rnd):
     return sorted(near + rnd.sample(others, min(n - len(near), len(others))))
 
 
-def kill_by_step(build, target, row, rnd, n):
+def kill_by_step(build, target, row, rnd, n, op='trim'):
     """SIGKILL at each step of a call, or at @n of them; after each the target is asked, and a whole call must follow."""
-    trace = max((stepper(build, target, 0)[1] for _ in range(3)), key=len)
+    trace = max((stepper(build, target, 0, op=op)[1] for _ in range(3)), key=len)
     whom = itertools.cycle(WHOM)
     with Probe(build.probe) as probe:
         for step in choose_steps(trace, n, rnd):
-            said, _ = stepper(build, target, step, next(whom))
+            said, _ = stepper(build, target, step, next(whom), op)
             if said['killed'] == '1':
                 row.kills += 1
                 row.at[said['at']] += 1

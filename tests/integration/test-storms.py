@@ -9,7 +9,8 @@ import sys
 import tap
 from lib import Skip
 from probelib import Probe
-from stormlib import Build, Row, kill_at_random, kill_by_step, kill_daemon, kill_together, preloads, storm, storms, torment
+from stormlib import (Build, Row, judge, kill_at_random, kill_by_step, kill_daemon, kill_together, preloads, stepper, storm, storms,
+                      target_dies, torment)
 from unseenlib import NEVER_STOPPED, Kind, Unseen, call_all_kinds, call_one_kind, look
 
 BUILD = Build(sys.argv[1])
@@ -49,6 +50,49 @@ def test_killed_at_steps_with_other_allocators():
         raise Skip('neither jemalloc nor tcmalloc is installed')
     for env in preloads():
         harmless(torment(BUILD, ('fragment-threads', 'size_mib=8'), lambda t, row: kill_by_step(BUILD, t, row, rnd, 40), env))
+
+
+@tap.deadline(240)
+def test_ledger_killed():
+    """the same while jemalloc and tcmalloc are asked for their figures: at 120 steps, and at 100 instants drawn at random"""
+    need_injector()
+    rnd = random.Random(SEED)
+    if not preloads():
+        raise Skip('neither jemalloc nor tcmalloc is installed')
+    for env in preloads():
+        for work in (lambda t, row: kill_by_step(BUILD, t, row, rnd, 60, 'ledger'),
+                     lambda t, row: kill_at_random(BUILD, t, row, rnd, lambda r: r.kills < 50, 'ledger')):
+            harmless(torment(BUILD, ('fragment-threads', 'size_mib=8'), work, env))
+
+
+# What stops a process, sends it something, writes into it or changes what it is given (syscalls(2)); setitimer is for the worker's
+# own alarm, prctl and the rest of its start are the probe's, before it forks.
+HARMING = {'process_vm_writev', 'process_madvise', 'process_mrelease', 'kill', 'tkill', 'tgkill', 'rt_sigqueueinfo',
+           'rt_tgsigqueueinfo', 'pidfd_send_signal', 'pidfd_getfd', 'prlimit64', 'migrate_pages', 'move_pages', 'setpriority',
+           'ioprio_set', 'sched_setaffinity', 'sched_setscheduler', 'sched_setattr', 'setns', 'unlink', 'unlinkat', 'rename',
+           'renameat2', 'mkdirat', 'ftruncate', 'fallocate', 'mount', 'umount2'}
+
+
+def test_explain_only_reads():
+    """what explain asks for without --call makes no system call that stops, signals or writes into the target, nor changes a file"""
+    for args, env in ((('fragment-threads', 'size_mib=8'), None), *((('steady', 'size_mib=8'), env) for env in preloads())):
+        for op in ('survey', 'growth'):
+            trace = []
+            harmless(torment(BUILD, args, lambda t, row, op=op: (trace.extend(stepper(BUILD, t, 0, 'both', op)[1]), judge(t, row)), env))
+            names = {step.split(':')[1] for step in trace}
+            assert 'process_vm_readv' in names and not names & HARMING and 'ptrace' not in names, (op, sorted(names))
+
+
+@tap.deadline(240)
+def test_target_dies():
+    """SIGKILL of the target itself at 90 steps of a call: it is said to be gone, and no worker breaks by it"""
+    need_injector()
+    rnd = random.Random(SEED)
+    runs = [('trim', None), *(('ledger', env) for env in preloads())]
+    for op, env in runs:
+        said = target_dies(BUILD, ('fragment-threads', 'size_mib=8'), rnd, 30, op, env)
+        print(f'# {op}: {dict(said)}')
+        assert set(said) <= {'ok', 'gone', 'zombie'} and said['ok'] < sum(said.values()), said
 
 
 @tap.deadline(240)

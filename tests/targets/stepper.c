@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Kills plateau-probe at a chosen step of a call: traces the probe and its worker, asks it for one trim, counts the
+ * Kills plateau-probe at a chosen step of an operation: traces the probe and its worker, asks it for one, counts the
  * worker's stops at the entry and at the exit of each system call, and sends SIGKILL at the one that was asked for. At
  * an entry the call never happens, at an exit nothing after it does, so that all steps together are all states in which
- * a target can be left. One line tells what became of it. Usage:
+ * a target can be left. Or it is the target that dies there, and the worker has to say so. One line tells what became
+ * of it. Usage:
  *
- *   stepper PROBE PID START_TICKS STEP WHOM   STEP: 1... ; 0: kills nobody, tells each step on a line of its own
- *                                             ("at ..."), and the largest RSS of both. WHOM: worker, probe or both
+ *   stepper PROBE PID START_TICKS STEP WHOM [OPERATION]
+ *
+ *   STEP: 1... ; 0: kills nobody, tells each step on a line of its own ("at ..."), and the largest RSS of both.
+ *   WHOM: worker, probe, both or target. OPERATION: trim (if none is named), ledger, survey or growth
  */
 #include <seccomp.h>
 #include <signal.h>
@@ -19,17 +22,33 @@
 #include <sys/wait.h>
 
 #include "probe/proto.h"
+#include "probe/survey/growth.h"
+#include "probe/survey/ledger.h"
 #include "util/cleanup.h"
 
 #define FIND_MSEC   5000
 #define FINISH_MSEC 20000
+
+/* What is asked for. */
+static const struct Operation {
+        const char *name;
+        ProbeOp op;
+        uint32_t param;
+        int64_t value;
+} operations[] = {
+        {"trim", PROBE_OP_TRIM, 0, 0},
+        {"ledger", PROBE_OP_LEDGER, 0, LEDGER_WITH_BINS},
+        {"survey", PROBE_OP_SURVEY, 0, 0},
+        {"growth", PROBE_OP_GROWTH, GROWTH_REMEMBER, 0},
+};
 
 typedef struct Run {
         const char *probe_path;
         pid_t target, probe, worker;
         uint64_t ticks;
         unsigned long kill_at, step;
-        bool kill_worker, kill_probe, killed;
+        bool kill_worker, kill_probe, kill_target, killed;
+        const struct Operation *operation;
         char at[96];                  /* which call, and which end of it */
         unsigned probe_kb, worker_kb; /* VmHWM at their end */
 } Run;
@@ -127,12 +146,14 @@ static void options(const Run *run) {
 static void begin(Run *run, int sock) {
         ProbeRequest req = {.magic = PROBE_MAGIC,
                             .version = PROBE_PROTO_VERSION,
-                            .op = PROBE_OP_TRIM,
+                            .op = run->operation->op,
                             .seq = 1,
                             .pid = run->target,
                             .start_ticks = run->ticks,
                             .find_timeout_msec = FIND_MSEC,
-                            .finish_timeout_msec = FINISH_MSEC};
+                            .finish_timeout_msec = FINISH_MSEC,
+                            .param = run->operation->param,
+                            .value = run->operation->value};
         int status;
 
         if (waitpid(run->probe, &status, 0) != run->probe || !WIFSTOPPED(status))
@@ -153,6 +174,8 @@ static void step(Run *run) {
         if (run->step == run->kill_at) {
                 name_stop(run);
                 run->killed = true;
+                if (run->kill_target)
+                        kill(run->target, SIGKILL);
                 if (run->kill_probe)
                         kill(run->probe, SIGKILL);
                 if (run->kill_worker)
@@ -192,24 +215,30 @@ int main(int argc, char **argv) {
         int status, sock;
         pid_t pid;
 
-        if (argc != 6) {
-                fprintf(stderr, "usage: stepper PROBE PID START_TICKS STEP worker|probe|both\n");
+        for (size_t i = 0; argc >= 6 && i < ELEMENTSOF(operations); i++)
+                if (strcmp(argc > 6 ? argv[6] : "trim", operations[i].name) == 0)
+                        run.operation = &operations[i];
+        if (!run.operation) {
+                fprintf(stderr, "usage: stepper PROBE PID START_TICKS STEP worker|probe|both|target "
+                                "[trim|ledger|survey|growth]\n");
                 return 2;
         }
         run.probe_path = argv[1];
         run.target = atoi(argv[2]);
         run.ticks = strtoull(argv[3], NULL, 10);
         run.kill_at = strtoul(argv[4], NULL, 10);
-        run.kill_worker = strcmp(argv[5], "probe") != 0;
-        run.kill_probe = strcmp(argv[5], "worker") != 0;
+        run.kill_target = strcmp(argv[5], "target") == 0;
+        run.kill_worker = strcmp(argv[5], "worker") == 0 || strcmp(argv[5], "both") == 0;
+        run.kill_probe = strcmp(argv[5], "probe") == 0 || strcmp(argv[5], "both") == 0;
         sock = start(&run);
         begin(&run, sock);
         while ((pid = waitpid(-1, &status, __WALL)) > 0)
                 if (WIFSTOPPED(status))
                         on_stop(&run, pid, status);
+        const ProbeCall *call = run.operation->op == PROBE_OP_TRIM ? &reply.trim.call : &reply.call;
         bool answered = recv(sock, &reply, sizeof(reply), MSG_DONTWAIT) == (ssize_t)sizeof(reply);
         printf("stepped killed=%d steps=%lu at=%s result=%s stop_max_usec=%llu probe_kb=%u worker_kb=%u\n", run.killed,
                run.step, run.at[0] ? run.at : "-", answered ? probe_result_name(reply.result) : "none",
-               answered ? (unsigned long long)reply.trim.call.stop_max_usec : 0, run.probe_kb, run.worker_kb);
+               answered ? (unsigned long long)call->stop_max_usec : 0, run.probe_kb, run.worker_kb);
         return 0;
 }

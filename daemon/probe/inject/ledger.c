@@ -84,12 +84,14 @@ _printf_(5, 6) static ProbeResult ask(Session *s, Job *j, uint64_t *to, size_t s
         char name[MALLCTL_NAME_MAX];
         va_list ap;
 
+        if (p != PROBE_OK)
+                return p; /* those that wait fill the slots still */
         va_start(ap, fmt);
         vsnprintf(name, sizeof(name), fmt, ap);
         va_end(ap);
         j->slots.value[j->n] = mallctl_value(name, size);
         j->question[j->n++] = (Question){to, size};
-        return p;
+        return PROBE_OK;
 }
 
 /* Figures that were not answered are still what no figure can be. */
