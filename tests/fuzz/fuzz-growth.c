@@ -130,6 +130,7 @@ static void look(const GrowthAsk *ask, int kept_fd) {
         if (window_init(&j.window, blob_read, &blob) < 0)
                 return;
         if (glibc_find(&j.window, &place, 1, &j.glibc) == 0) {
+                j.glibc.maps = &j.maps;
                 int r = ask ? growth_compare(&j, 5, ask, kept_fd) : growth_remember(&j, 5, kept_fd);
 
                 FUZZ_CHECK(r == 0 && j.out.n_samples <= GROWTH_SAMPLES_ALL);

@@ -289,6 +289,24 @@ def test_budget():
             assert look(probe, other.pid, COMPARE, 0, classes)[0] & COMPARED == 0
 
 
+MAP = struct.Struct('<4Q2I120s') # GrowthMap
+HEAD = struct.Struct('<6I5Q') # Growth
+MAIN_HEAP = 0 # PART_MAIN_HEAP
+
+
+def test_split_heap():
+    """a main heap that goes on in mappings is the main heap there too"""
+    with Target(MKLEAK, 'split-heap', 'size_mib=32', 'hole_bytes=3000') as t, Probe(PROBE) as probe:
+        probe.send(GROWTH, t.pid)
+        _, fds, _, _ = socket.recv_fds(probe.socket, 4096, 1)
+        with os.fdopen(fds[0], 'rb') as f:
+            f.seek(0)
+            n_maps = HEAD.unpack(f.read(HEAD.size))[3]
+            maps = [MAP.unpack(f.read(MAP.size)) for _ in range(n_maps)]
+        of_heap = [(m[0], m[1], m[2]) for m in maps if m[4] == MAIN_HEAP]
+        assert len(of_heap) > 1 and sum(rss for _, _, rss in of_heap) > 16 * MIB, (of_heap, maps)
+
+
 def test_while_it_changes():
     """a heap that eight threads change all the time gives chunks that were in use, or none; nobody notices"""
     for args in (('allocator-hot', 'threads=8'), ('single-hot',), ('fork-hot',)):
@@ -331,5 +349,5 @@ def test_command_line():
 if __name__ == '__main__':
     run_tests([test_by_size, test_by_arena, test_by_mapping, test_by_thread, test_text, test_vtable,
                test_python_type, test_text_is_redacted, test_secret_stays_in_the_probe, test_untouched, test_nothing_grows,
-               test_no_glibc, test_budget, test_while_it_changes, test_end_meanwhile,
+               test_no_glibc, test_budget, test_split_heap, test_while_it_changes, test_end_meanwhile,
                test_command_line])

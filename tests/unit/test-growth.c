@@ -449,6 +449,9 @@ static void set_empty(Sent *s) {
 static void set_rss(Sent *s) {
         s->maps[0].rss_bytes = UINT64_MAX;
 }
+static void set_rss_of_all(Sent *s) {
+        s->maps[0].rss_bytes = s->maps[1].rss_bytes = 1ULL << 56;
+}
 static void set_tid(Sent *s) {
         s->threads[0].tid = 0;
 }
@@ -469,9 +472,9 @@ static void set_class(Sent *s) {
 }
 
 static void test_refused(void **state _unused_) {
-        static void (*const wrong[])(Sent *) = {set_flags,   set_count,  set_counts,  set_kind, set_path,
-                                                set_overlap, set_empty,  set_rss,     set_tid,  set_comm,
-                                                set_word,    set_symbol, set_content, set_class};
+        static void (*const wrong[])(Sent *) = {set_flags,   set_count, set_counts, set_kind,       set_path,
+                                                set_overlap, set_empty, set_rss,    set_rss_of_all, set_tid,
+                                                set_comm,    set_word,  set_symbol, set_content,    set_class};
         static Sent s;
         const Sent good = {
                 .head = {.magic = GROWTH_MAGIC, .size = sizeof(Growth), .n_maps = 2, .n_threads = 1, .n_samples = 1},

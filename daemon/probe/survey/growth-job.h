@@ -37,9 +37,8 @@ uint64_t growth_slot(Window *w, const Glibc *g, const uint64_t *tcbs, size_t n);
 
 /* A sample on its way: what its words lead to, for whoever names that. */
 typedef struct GrowthDraft {
-        GrowthSample *told; /* not owned */
-        uint64_t chunk;
-        uint64_t words[GROWTH_WORDS]; /* as they were read */
+        GrowthSample *told;           /* not owned */
+        uint64_t words[GROWTH_WORDS]; /* as they were read; 0 behind the chunk's end */
 } GrowthDraft;
 
 /* growth_remember(), growth_compare() - the heap walked; what the first saw in use is kept in @kept_fd, the second

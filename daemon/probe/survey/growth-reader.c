@@ -31,14 +31,17 @@ static const char *check_head(const Growth *g) {
 }
 
 static const char *check_maps(const GrowthMap *m, uint32_t n) {
+        uint64_t bytes = 0;
+
         for (uint32_t i = 0; i < n; i++) {
                 if (m[i].kind >= _PART_MAX || !ends(m[i].name, sizeof(m[i].name)) || m[i].rss_bytes > BYTES_MAX ||
                     m[i].swap_bytes > BYTES_MAX)
                         return "a mapping of it is none";
                 if (m[i].start >= m[i].end || (i > 0 && m[i].start < m[i - 1].end))
                         return "its mappings are not in order";
+                bytes += m[i].rss_bytes;
         }
-        return NULL;
+        return bytes > BYTES_MAX ? "its mappings hold more than any memory" : NULL;
 }
 
 static const char *check_threads(const GrowthThread *t, uint32_t n) {

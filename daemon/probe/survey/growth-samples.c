@@ -112,7 +112,6 @@ static bool take_sample(GrowthJob *j, uint64_t chunk, const FreshDrawn *d, bool 
             memcmp(&again, copy + 8, sizeof(again)) != 0)
                 return false;
         *s = (GrowthSample){.class = d->class, .size_bytes = size};
-        ret->chunk = chunk;
         n = (size_t)min_of((uint64_t)n - HEADER, size - 8); /* the last word is the next one's prev_size */
         memcpy(ret->words, copy + HEADER, min_of(n, sizeof(ret->words)));
         holds_judge(&j->maps, &j->owners, copy + HEADER, n, size - 8, s->words);

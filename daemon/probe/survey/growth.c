@@ -45,6 +45,7 @@ static int find_glibc(GrowthJob *j) {
         if (r < 0)
                 return r == -ENOMEM ? r : 0;
         j->have_glibc = true;
+        j->glibc.maps = &j->maps;
         return owners_of_glibc(&j->window, &j->glibc, &j->maps, &j->owners);
 }
 
