@@ -22,16 +22,19 @@ static int open_in_root(int root_fd, const char *path, uint64_t flags) {
         return fd < 0 ? -errno : fd;
 }
 
+/* Looked at before it is opened, as to open a device may do something; and it is that very file which is opened, not
+ * what has its name by then (proc(5), /proc/PID/fd). */
 static int open_regular(int root_fd, const char *path) {
         _cleanup_fd_ int found = open_in_root(root_fd, path, O_PATH);
+        char link[32];
         struct stat st;
 
         if (found < 0)
                 return found;
-        /* looked at before it is opened: opening a device may do something */
         if (fstat(found, &st) < 0 || !S_ISREG(st.st_mode))
                 return -EBADF;
-        return open_in_root(root_fd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+        snprintf(link, sizeof(link), "/proc/self/fd/%d", found);
+        return rootfs_open(AT_FDCWD, link);
 }
 
 static uint32_t machine_of(int fd) {
@@ -50,9 +53,12 @@ static void read_release(int root_fd, Distro *d) {
         for (size_t i = 0; i < ELEMENTSOF(files) && !d->id[0]; i++) {
                 _cleanup_fd_ int fd = open_regular(root_fd, files[i]);
                 ssize_t n = fd < 0 ? -1 : pread(fd, text, sizeof(text), 0);
+                const char *end = text + sizeof(text);
 
+                while (n == sizeof(text) && end > text && end[-1] != '\n')
+                        end--; /* a line that is cut is none */
                 if (n > 0)
-                        distro_parse(text, (size_t)n, d);
+                        distro_parse(text, n == sizeof(text) ? (size_t)(end - text) : (size_t)n, d);
         }
 }
 
