@@ -178,7 +178,7 @@ static void test_stretches(void **state _unused_) {
         char paths[] = "\0[heap]";
         Map map[] = {
                 {.start = BLOB_HEAP_BASE, .end = BLOB_HEAP_BASE + WALL, .prot = MAP_R | MAP_W, .path = 1},
-                {.start = BLOB_HEAP_BASE + WALL, .end = BLOB_HEAP_BASE + WALL + 4096},
+                {.start = BLOB_HEAP_BASE + WALL, .end = BLOB_HEAP_BASE + WALL + 4096, .prot = MAP_R | MAP_W},
                 {.start = BLOB_HEAP_BASE + WALL + 4096, .end = BLOB_HEAP_BASE + BLOB_HEAP_SIZE, .prot = MAP_R | MAP_W}};
         Maps maps = {.map = map, .n = ELEMENTSOF(map), .paths = paths, .paths_len = sizeof(paths)};
 
@@ -197,6 +197,7 @@ static void test_stretches(void **state _unused_) {
                 blob_finish(&blob, 2072, true);
                 blob_put(blob.data + BLOB_STATE_AT, 2ULL << 32); /* NONCONTIGUOUS_BIT */
                 blob_put(blob.data + BLOB_STATE_AT + 112 + 2072, BLOB_HEAP_SIZE - (broken == 2 ? 0 : 4096));
+                blob_put(blob.heap + WALL + 8, 2); /* like the head of a mapped chunk, but of no size */
                 assert_int_equal(find(&f), 0);
                 assert_int_equal(heap_walk_arena(&f.walk, &f.glibc.arenas[0], &stats), -EAGAIN); /* without maps */
                 f.glibc.maps = &maps;

@@ -72,13 +72,14 @@ static uint64_t follow(Search *s, uint64_t start, uint64_t limit, GlibcSegment *
 /* Return: where to look next. */
 static uint64_t try_at(Search *s, uint64_t at, uint64_t limit, uint64_t step) {
         GlibcSegment seg;
-        uint64_t head, end;
+        uint64_t head, size, end;
 
         s->n_tries++;
         if (!read_head(s->w, at, &head))
                 return at + PAGE;
-        if ((head & FLAGS) == IS_MMAPPED && (head & ~(uint64_t)FLAGS) % PAGE == 0 && head < limit - at)
-                return at + (head & ~(uint64_t)FLAGS);
+        size = head & ~(uint64_t)FLAGS;
+        if ((head & FLAGS) == IS_MMAPPED && size > 0 && size % PAGE == 0 && size < limit - at)
+                return at + size;
         end = is_head(head, limit - at) || at == s->arena->top ? follow(s, at, limit, &seg) : 0;
         if (end == 0)
                 return at + step;
