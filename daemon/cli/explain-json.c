@@ -41,7 +41,7 @@ static void put_arenas(Json *j, const Survey *v) {
                 json_kv_u64(j, "top_bytes", a->top_bytes);
                 json_kv_u64_or_null(j, "trimmable_bytes", v->flags & SURVEY_HAVE_TRIM, a->trim_resident_bytes);
                 json_kv_u64(j, "pinned_bytes", a->pinned_bytes);
-                json_kv_u64(j, "threads", a->n_attached);
+                json_kv_u64_or_null(j, "threads", a->n_attached != SURVEY_UNCOUNTED, a->n_attached);
                 json_kv_bool(j, "torn", a->torn);
                 json_object_end(j);
         }

@@ -244,7 +244,11 @@ static void draw_arenas(Screen *s, const Survey *v) {
 
                 for (size_t k = 0; k < ELEMENTSOF(figures); k++)
                         screen_putf(s, STYLE_PLAIN, "%9s", format_bytes(x, figures[k]));
-                screen_putf(s, STYLE_PLAIN, "%9u  %#llx", a->n_attached, (unsigned long long)a->addr);
+                if (a->n_attached == SURVEY_UNCOUNTED)
+                        screen_putf(s, STYLE_DIM, "%9s", "?");
+                else
+                        screen_putf(s, STYLE_PLAIN, "%9u", a->n_attached);
+                screen_putf(s, STYLE_PLAIN, "  %#llx", (unsigned long long)a->addr);
                 if (a->torn)
                         screen_put(s, STYLE_BAD, " torn");
                 screen_end(s);

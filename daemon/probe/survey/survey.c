@@ -75,7 +75,7 @@ static uint64_t free_of(const HeapStats *h) {
 }
 
 /* One of the largest so far? */
-static void tell_arena(Survey *s, const GlibcArena *a, const HeapStats *h, bool torn) {
+static void tell_arena(Survey *s, const GlibcArena *a, const HeapStats *h, bool counted, bool torn) {
         SurveyArena *at = NULL, one = {
                                         .addr = a->addr,
                                         .system_bytes = a->system_bytes,
@@ -86,7 +86,7 @@ static void tell_arena(Survey *s, const GlibcArena *a, const HeapStats *h, bool 
                                         .pinned_bytes = h->pinned_bytes,
                                         .n_used = h->n_used,
                                         .n_free = h->n_free + h->n_fast,
-                                        .n_attached = (uint32_t)a->n_attached,
+                                        .n_attached = counted ? (uint32_t)a->n_attached : SURVEY_UNCOUNTED,
                                         .torn = torn,
                                 };
 
@@ -117,7 +117,7 @@ static int walk_arenas(Job *j) {
                 s->n_arenas++;
                 s->system_bytes += a->system_bytes;
                 s->free_bytes += free_of(&stats);
-                tell_arena(s, a, &stats, r < 0);
+                tell_arena(s, a, &stats, j->glibc.layout->has_attached, r < 0);
                 if (j->out_of_time)
                         break;
         }

@@ -21,6 +21,7 @@
 #define SURVEY_BUDGET_MSEC 5000u       /* when a request names none */
 #define SURVEY_PARTS_MAX   96
 #define SURVEY_ARENAS_MAX  64 /* told one by one, by size; all are counted */
+#define SURVEY_UNCOUNTED   UINT32_MAX
 
 enum {
         SURVEY_HAVE_PARTS = 1 << 0,      /* parts[], rss_bytes ... */
@@ -39,7 +40,7 @@ typedef struct SurveyArena {
         uint64_t system_bytes, in_use_bytes, free_bytes, top_bytes; /* free: in bins, fastbins and top */
         uint64_t trim_resident_bytes, pinned_bytes;
         uint64_t n_used, n_free;
-        uint32_t n_attached; /* threads; 0 where the version does not count them */
+        uint32_t n_attached; /* threads; SURVEY_UNCOUNTED where the version does not count them */
         uint32_t torn;       /* 1: its figures do not add up */
 } SurveyArena;
 
