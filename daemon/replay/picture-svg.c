@@ -128,6 +128,11 @@ static const char *tick_text(char buf[static FORMAT_MAX], double at_s, double st
         return buf;
 }
 
+/* Above 2^64 a double is no uint64_t. */
+static const char *bytes_text(char buf[static FORMAT_MAX], double bytes) {
+        return format_bytes(buf, (uint64_t)fmin(bytes + 0.5, 18e18));
+}
+
 static double nice_step(double range, unsigned ticks, const double *steps, size_t n) {
         for (size_t i = 0; i < n; i++)
                 if (range / steps[i] <= ticks)
@@ -172,7 +177,7 @@ static void draw_axes(Canvas *c) {
                 buf_addf(c->b, "<line class=\"%c\" x1=\"%.0f\" x2=\"%.0f\" y1=\"%.1f\" y2=\"%.1f\"/>",
                          v > 0 ? 'g' : 'a', LEFT, RIGHT, y_at(c, v), y_at(c, v));
                 buf_addf(c->b, "<text x=\"%.0f\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n", LEFT - 8, y_at(c, v) + 4,
-                         v > 0 ? format_bytes(text, (uint64_t)(v + 0.5)) : "0");
+                         v > 0 ? bytes_text(text, v) : "0");
         }
         for (double t = 0; t <= c->p->shown_s * 1.0001; t += t_step) {
                 buf_addf(c->b, "<line class=\"a\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.0f\" y2=\"%.0f\"/>", x_at(c, t),
@@ -190,7 +195,7 @@ static void draw_limit(Canvas *c) {
         if (p->n_limits == 0)
                 return;
         last = p->limit[p->n_limits - 1].bytes;
-        format_bytes(text, (uint64_t)last);
+        bytes_text(text, last);
         if (!c->shows_limit) {
                 buf_addf(c->b,
                          "<text x=\"%.0f\" y=\"%.0f\" text-anchor=\"end\" style=\"fill:var(--limit)\">"

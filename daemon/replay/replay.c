@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "replay/replay.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "util/cleanup.h"
@@ -172,7 +173,7 @@ static void end_reclaim(Replay *r, uint64_t elapsed_usec, uint64_t bytes) {
         ReplayEvent e;
 
         if (r->options->gives_known)
-                o.released_bytes = (uint64_t)((double)bytes * r->options->gives_ratio);
+                o.released_bytes = min_of(bytes, (uint64_t)fmin((double)bytes * r->options->gives_ratio, 18e18));
         o.after_bytes -= o.released_bytes;
         r->given_bytes += o.released_bytes;
         r->sum->released_bytes += o.released_bytes;

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "replay/picture.h"
 #include "replay/replay.h"
 #include "replay/trace.h"
 
@@ -46,6 +47,30 @@ static void check_replay(const Trace *t) {
                 FUZZ_CHECK(s.life[i].start_usec <= s.span_usec);
 }
 
+static void on_event(void *userdata, const ReplayEvent *e) {
+        picture_event(userdata, e);
+}
+
+static void on_sample(void *userdata, uint64_t elapsed_usec, const TracePoint *recorded, uint64_t bytes,
+                      uint64_t limit_bytes, bool is_over) {
+        picture_sample(userdata, elapsed_usec, recorded, bytes, limit_bytes, is_over);
+}
+
+/* And drawn: no figure that is none, whatever the scale. */
+static void check_picture(const Trace *t) {
+        static ReplaySummary s;
+        static Picture p;
+        _cleanup_buf_ Buf svg = BUF_NULL;
+        ReplayOptions o = {.judge = JUDGE_OPTIONS_DEFAULT, .can_rotate = true};
+
+        picture_begin(&p, t, false);
+        replay_run(t, &o, &(ReplayListener){.event = on_event, .userdata = &p}, &s);
+        picture_scale(&p, s.judged_usec);
+        replay_run(t, &o, &(ReplayListener){.sample = on_sample, .userdata = &p}, &s);
+        picture_draw(&p, "f", "g", &svg);
+        FUZZ_CHECK(!svg.failed && !strstr(buf_str(&svg), "nan") && !strstr(buf_str(&svg), "inf"));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         _cleanup_buf_ Buf problems = BUF_NULL;
         _cleanup_trace_ Trace t = TRACE_NULL;
@@ -57,5 +82,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                 return 0;
         check_trace(&t);
         check_replay(&t);
+        check_picture(&t);
         return 0;
 }
