@@ -38,7 +38,7 @@ static const ArgOption options[] = {
          "What a reclaim is assumed to give back: none, or a share of what is in use, such as 30%. Default: none; the "
          "trace goes on unchanged."},
         {"expect", 'e', ARG_TEXTS, "WHAT", offsetof(ReplayArgs, expect), 0, 0,
-         "What must have come, or the exit status is 7; see below. Several, with commas or by several options."},
+         "What must have come, or the exit status is 7; see above. Several, with commas or by several options."},
         {"svg", 'o', ARG_TEXT, "FILE", offsetof(ReplayArgs, svg), 0, 0,
          "Write a picture: the trace, the limit, what was decided, and the forecast's cone."},
         {"at", 0, ARG_TEXTS, "TIME", offsetof(ReplayArgs, at), 0, 0,

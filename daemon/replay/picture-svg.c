@@ -21,10 +21,10 @@
 #define RIGHT           (LEFT + PLOT_WIDTH)
 #define HEAD            62.0 /* title and subtitle */
 #define LANE            17.0
-#define LANES_MAX       6u
+#define LANES_MAX       8u
 #define PLOT_HEIGHT     320.0
 #define FOOT            66.0 /* the axis' labels, the legend */
-#define CHARACTER       6.5  /* of the labels' font, 11 px, on the wide side */
+#define CHARACTER       6.2 /* of the labels' font, 11 px, on the wide side */
 #define TITLE_BYTES     90
 #define ABOVE_LIMIT     1.3
 #define LIMIT_FAR_RATIO 3.5 /* a limit beyond so many peaks is told, not drawn, when no cone needs it */
