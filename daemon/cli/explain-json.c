@@ -94,18 +94,6 @@ static void put_python(Json *j, const Survey *v) {
         json_object_end(j);
 }
 
-static void put_java(Json *j, const Survey *v) {
-        json_key(j, "java");
-        if (!(v->flags & SURVEY_HAVE_JAVA)) {
-                json_nil(j);
-                return;
-        }
-        json_object_begin(j);
-        json_kv_u64_or_null(j, "heap_reserved_bytes", v->java.heap_bytes > 0, v->java.heap_bytes);
-        json_kv_u64_or_null(j, "code_reserved_bytes", v->java.code_bytes > 0, v->java.code_bytes);
-        json_object_end(j);
-}
-
 static void put_breakdown(Json *j, const Survey *v) {
         json_key(j, "breakdown");
         json_array_begin(j);
@@ -250,7 +238,7 @@ void explain_json(Buf *b, const Explanation *e) {
                 put_heap(&j, v);
                 put_arenas(&j, v);
                 put_python(&j, v);
-                put_java(&j, v);
+                explain_java_json(&j, &e->java, v);
                 explain_call_json(&j, &e->call);
                 put_breakdown(&j, v);
                 put_cgroup(&j, e);

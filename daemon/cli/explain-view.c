@@ -302,7 +302,9 @@ void explain_view(Screen *s, const Explanation *e, bool all) {
         draw_heap(s, e);
         draw_trim(s, e);
         draw_python(s, e);
-        explain_call_view(s, &e->call, EXPLAIN_INDENT);
+        if (!e->java.asked || e->call.ask.reply.result != PROBE_E_NO_FIGURES) /* it has some, if not its malloc's */
+                explain_call_view(s, &e->call, EXPLAIN_INDENT);
+        explain_java_view(s, &e->java, e->last, EXPLAIN_INDENT);
         draw_growth(s, e);
         screen_end(s);
         draw_remedies(s, e);

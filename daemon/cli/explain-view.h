@@ -9,6 +9,7 @@
 #include "cli/ask.h"
 #include "cli/explain-call.h"
 #include "cli/explain-growth.h"
+#include "cli/explain-java.h"
 #include "cli/screen.h"
 #include "report/diagnosis.h"
 #include "sample/cgroup-detail.h"
@@ -26,6 +27,7 @@ typedef struct Explanation {
         DiagnoseClass *classes; /* DIAGNOSE_CLASSES for each look. Owner: the Explanation */
         size_t n_looks;
         ExplainCall call; /* at the last look, with --call */
+        ExplainJava java; /* with --call */
         DiagnoseLook plain[DIAGNOSE_LOOKS_MAX]; /* the looks without what calls told: see n_called */
         size_t n_called;                        /* looks at which the allocator told its figures */
         Verdict verdict;  /* if n_looks > 0 */

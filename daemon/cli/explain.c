@@ -83,8 +83,11 @@ static Survey *take_survey(const ExplainArgs *a, Explanation *e, ProbeClient *cl
 }
 
 static bool look(const ExplainArgs *a, Explanation *e, ProbeClient *client, Watched *w, bool is_last) {
-        Survey *s = take_survey(a, e, client);
+        Survey *s;
 
+        if (a->call)
+                explain_java_settle(&e->java, &e->ask);
+        s = take_survey(a, e, client);
         if (!s)
                 return false;
         watched_sample(w, &e->sample);
@@ -93,6 +96,8 @@ static bool look(const ExplainArgs *a, Explanation *e, ProbeClient *client, Watc
         e->looks[e->n_looks].usage_bytes = e->sample.usage_bytes;
         if (a->call)
                 explain_call_make(&e->call, &e->ask, client, is_last, a->allow_seccomp);
+        if (a->call)
+                explain_java_make(&e->java, &e->ask);
         e->plain[e->n_looks] = e->looks[e->n_looks];
         if (e->call.known) {
                 look_add_ledger(&e->call.ledger, &e->looks[e->n_looks]);
@@ -220,7 +225,8 @@ static const ArgOption options[] = {
         {"show-content", 0, ARG_FLAG, NULL, offsetof(ExplainArgs, show_content), 0, 0,
          "With --stacks: show the first bytes of those chunks too, escaped. They may be secrets of the program."},
         {"call", 'c', ARG_FLAG, NULL, offsetof(ExplainArgs, call), 0, 0,
-         "Also have jemalloc or tcmalloc tell its own statistics: a call in the process, as reclaim makes one."},
+         "Also have jemalloc or tcmalloc tell its own statistics, by a call in the process as reclaim makes one; and a "
+         "JVM its heap and its native memory, by its attach socket, which starts a thread in it the first time."},
         {"allow-seccomp", 0, ARG_FLAG, NULL, offsetof(ExplainArgs, allow_seccomp), 0, 0,
          "With --call: also under a seccomp filter whose verdict on our system calls is not known."},
         {"budget", 'b', ARG_DURATION, "TIME", offsetof(ExplainArgs, budget_usec), USEC_PER_MSEC, 10 * USEC_PER_MINUTE,
@@ -267,7 +273,12 @@ const Command command_explain = {
                 "(of both, beside survey), remembered_one_in, samples_torn}; sizes []; "
                 "python {version, arenas, arena_bytes, used_bytes, free_bytes, blocks_in_use, pools_in_use, "
                 "pools_free, pools_unread, pool_bytes, sparse_arenas, sparse_arena_bytes, sparse_used_bytes, "
-                "sparse_blocks_in_use}; java {heap_reserved_bytes, code_reserved_bytes}; call {result, reason, detail, "
+                "sparse_blocks_in_use}; java {heap_reserved_bytes, code_reserved_bytes, and with "
+                "--call: call {result, detail, total_usec}, heap {collector, reserved_bytes, committed_bytes, "
+                "used_bytes}, metaspace {reserved_bytes, committed_bytes, "
+                "used_bytes}, nmt_enabled, nmt {reserved_bytes, committed_bytes, malloc_bytes, threads, classes, "
+                "stack_reserved_bytes, stack_committed_bytes, categories [{name, reserved_bytes, committed_bytes, "
+                "malloc_bytes}]}, malloc_beyond_nmt_bytes}; call {result, reason, detail, "
                 "call, stop_usec, ...}; allocator_stats {name, "
                 "allocated_bytes, active_bytes, metadata_bytes, resident_bytes, mapped_bytes, retained_bytes, "
                 "dirty_bytes, muzzy_bytes, thread_cache_bytes, central_cache_bytes, transfer_cache_bytes, arenas, "
