@@ -19,12 +19,16 @@
 #define LATCH_SCORE    1.0   /* ... while the log odds are not worse than this below the threshold */
 #define IMMINENT_S     60.0
 #define IMMINENT_USED  0.5
-#define IMMINENT_DRIFT 1.8 /* log (1 + t): t = 5 */
+#define STALE_RATIO    (1.0 / 256)
+#define STALE_SPAN_RATIO (1.0 / 16) /* two buckets of a window */
+#define IDLE_SAMPLES   4  /* without a forecast, or a limit: look each so many */
+#define STALE_SAMPLES  48 /* a young life is looked at each time */
 #define NEGLIGIBLE_S   (30.0 * 24 * 3600)
 #define NO_LIMIT_RATIO 2.0   /* without a limit growth is measured against doubling */
 #define HEAP_IN_USE_SCORE 0.5 /* set by hand, like the two below: no recorded series has a heap beside it */
 #define HEAP_KEPT_SCORE  (-1.0) /* fragmentation slows down by itself as free chunks come to fit */
 #define FILE_SCORE       (-2.0) /* file pages can be dropped: the limit does not kill for them */
+#define STILL_RATIO      0.1  /* of the life's range within the window: what has risen still does */
 #define NOISE_RANGE      0.05 /* of the highest: what varies less is flat, whatever it does */
 
 static uint64_t usec_of(double seconds) {
@@ -47,16 +51,15 @@ ForecastInput answer_input(const Trend *t) {
                                .prior_slope = t->prior_slope};
 }
 
-/* Growth that will be over before its evidence could be weighed: half is used, the rest is gone within a
- * minute at the latest, and the line that says so has risen by as much as is left, steadily and beyond ten errors. */
+/* Growth that will be over before its evidence could be weighed: half is used, and the rest is gone within a minute at
+ * the latest by a line that is beyond doubt. */
 static bool is_imminent(const Forecast *f) {
-        const TrendLine *l = f->best;
-
-        return f->life[LIFE_USED] >= IMMINENT_USED && f->hi_s <= IMMINENT_S && f->eta_s <= l->span_s
-               && l->slope >= 10 * l->error && l->feature[LINE_DRIFT8] >= IMMINENT_DRIFT;
+        return f->known && f->steady && f->life[LIFE_USED] >= IMMINENT_USED && f->hi_s <= IMMINENT_S;
 }
 
-static TrendProof prove(Trend *t, bool known, double score, double span_s, double step_s) {
+static TrendProof prove(Trend *t, double step_s) {
+        bool known = t->forecast.known;
+        double score = t->forecast_score, span_s = known ? t->forecast.span_s : 0;
         TrendProof proof = TREND_PROOF_NONE;
 
         for (TrendProof p = TREND_PROOF_ALERT; p < _TREND_PROOF_MAX; p++) {
@@ -110,24 +113,26 @@ static double other_channels(const Trend *t, const Forecast *f, bool *ret_kept) 
         return score;
 }
 
-static void fill_growth(Trend *t, const Forecast *f) {
+static void fill_growth(Trend *t) {
+        const Forecast *f = &t->forecast;
         TrendFit *fit = &t->fit;
+        double since_s = t->now_s - t->forecast_s, left_s = fmax(f->eta_s - since_s, 0);
         double room = fmax((double)t->limit_bytes - f->level_bytes, 0);
 
         fit->span_usec = usec_of(f->span_s);
-        fit->level_bytes = f->level_bytes;
+        fit->level_bytes = f->level_bytes + f->slope * since_s;
         fit->slope_bytes_per_s = f->slope;
         fit->slope_lo_bytes_per_s = f->slope - FORECAST_Z * f->slope_error;
         fit->slope_hi_bytes_per_s = f->slope + FORECAST_Z * f->slope_error;
         if (t->limit_bytes > 0) {
-                fit->eta_usec = usec_of(f->eta_s);
-                fit->eta_lo_usec = min_of(usec_of(f->lo_s), fit->eta_usec);
-                fit->eta_hi_usec = max_of(usec_of(f->hi_s), fit->eta_usec);
+                fit->eta_usec = usec_of(left_s);
+                fit->eta_lo_usec = min_of(usec_of(f->lo_s - since_s), fit->eta_usec);
+                fit->eta_hi_usec = max_of(usec_of(f->hi_s - since_s), fit->eta_usec);
         } else {
                 room = fabs(f->level_bytes);
         }
-        fit->r2_ratio = f->best->r2_ratio;
-        fit->residual_bytes = f->best->scatter;
+        fit->r2_ratio = f->r2_ratio;
+        fit->residual_bytes = f->scatter_bytes;
         fit->state = f->slope > room / NEGLIGIBLE_S ? TREND_GROWING : TREND_FLAT;
 }
 
@@ -151,12 +156,15 @@ static void fill_rest(Trend *t) {
                 fit->state = TREND_SHRINKING;
 }
 
-static TrendKind kind_of(const Trend *t, const Forecast *f, bool kept) {
-        if (f->known && kept)
+static TrendKind kind_of(const Trend *t) {
+        const Forecast *f = &t->forecast;
+
+        if (f->known && t->forecast_kept)
                 return TREND_KIND_FRAG;
         if (t->fit.proof >= TREND_PROOF_ALERT)
                 return TREND_KIND_LEAK;
-        if (t->shape == TREND_KIND_PLATEAU && f->known && f->reach_ratio >= 1)
+        if (t->shape == TREND_KIND_PLATEAU && f->known && f->reach_ratio >= 1 &&
+            f->slope * f->span_s > STILL_RATIO * (t->high_bytes - t->low_bytes))
                 return TREND_KIND_WARMUP;
         return t->shape;
 }
@@ -165,16 +173,38 @@ static bool is_enough(const Trend *t) {
         return t->n >= t->options.min_samples && usec_of(t->now_s - t->start_s) >= t->options.min_span_usec;
 }
 
-void answer(Trend *t, double step_s) {
-        ForecastInput in = answer_input(t);
-        TrendFit *fit = &t->fit;
-        bool kept = false;
-        double score = 0;
-        Forecast f;
+/* A forecast is made anew when it could be another one: after a small share of the time it looks ahead or back, or when
+ * use has gone up by a small share of the room. In between, its moment stays and comes nearer. */
+static bool is_stale(const Trend *t) {
+        const Forecast *f = &t->forecast;
+        double since_s = t->now_s - t->forecast_s, room = (double)t->limit_bytes - t->forecast_high_bytes;
 
-        forecast_make(&in, &f);
-        if (f.known)
-                score = f.score + other_channels(t, &f, &kept);
+        if (since_s < 0 || t->n < STALE_SAMPLES)
+                return true;
+        if (!f->known || t->limit_bytes == 0)
+                return t->n % IDLE_SAMPLES == 0;
+        return since_s >= fmin(STALE_RATIO * f->eta_s, STALE_SPAN_RATIO * f->span_s) ||
+               t->bytes - t->forecast_high_bytes > STALE_RATIO * room;
+}
+
+static void make_forecast(Trend *t) {
+        ForecastInput in = answer_input(t);
+        Candidates candidates;
+
+        pyramid_draw(&t->pyramid);
+        forecast_make(&in, &candidates, &t->forecast);
+        t->forecast_s = t->now_s;
+        t->forecast_high_bytes = t->bytes;
+        t->forecast_kept = false;
+        t->forecast_score = t->forecast.known ? t->forecast.score + other_channels(t, &t->forecast, &t->forecast_kept) : 0;
+        t->forecast_odds_ratio = t->forecast.known ? 1 / (1 + exp(-t->forecast_score)) : 0;
+}
+
+void answer(Trend *t, double step_s, bool anew) {
+        TrendFit *fit = &t->fit;
+
+        if (anew || is_stale(t))
+                make_forecast(t);
         *fit = (TrendFit){.n = t->n,
                           .limit_bytes = t->limit_bytes,
                           .span_usec = usec_of(t->now_s - t->start_s),
@@ -183,23 +213,23 @@ void answer(Trend *t, double step_s) {
                           .eta_hi_usec = USEC_INFINITY,
                           .confidence = ANSWER_CONFIDENCE};
         update_shape(t);
-        fit->proof = prove(t, f.known, score, f.known ? f.span_s : 0, step_s);
-        if (f.known && is_imminent(&f))
+        fit->proof = prove(t, step_s);
+        if (is_imminent(&t->forecast))
                 fit->proof = TREND_PROOF_ROTATE;
         if (!is_enough(t)) {
                 fit->proof = TREND_PROOF_NONE;
-        } else if (f.known) {
-                fill_growth(t, &f);
-                fit->odds_ratio = 1 / (1 + exp(-score));
+        } else if (t->forecast.known) {
+                fill_growth(t);
+                fit->odds_ratio = t->forecast_odds_ratio;
         } else {
                 fill_rest(t);
         }
         if (t->limit_bytes == 0)
                 fit->proof = TREND_PROOF_NONE; /* there is nothing that it could reach */
         if (fit->state != TREND_WAIT)
-                fit->kind = kind_of(t, &f, kept);
+                fit->kind = kind_of(t);
         if (fit->proof >= TREND_PROOF_ALERT)
-                t->grown_slope = f.slope;
+                t->grown_slope = t->forecast.slope;
         if (t->limit_bytes > 0 && t->bytes >= (double)t->limit_bytes)
                 fit->eta_usec = fit->eta_lo_usec = fit->eta_hi_usec = 0; /* it is there, whatever the lines say */
 }

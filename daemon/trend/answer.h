@@ -10,8 +10,9 @@
 
 #define ANSWER_CONFIDENCE 0.90
 
-/* answer() - fills t->fit after a sample. @step_s: since the last one; 0 = no time passed. */
-void answer(Trend *t, double step_s);
+/* answer() - fills t->fit after a sample. @step_s: since the last one; 0 = no time passed. @anew: whatever the last
+ * forecast was, something else than time has changed. */
+void answer(Trend *t, double step_s, bool anew);
 
 /* answer_input() - what the forecast of this trend is made from. */
 ForecastInput answer_input(const Trend *t);

@@ -21,7 +21,7 @@
 #define SHIFT_MAX    1.5
 #define REACH_ERRORS 0.5 /* by so many errors slowing down may be an accident */
 #define FIFTEEN_MIN  900.0
-#define Z_95         1.645
+#define STEADY_DRIFT 1.8 /* log (1 + t): t = 5 */
 
 static double within(double x, double lo, double hi) {
         return x > lo ? fmin(x, hi) : lo;
@@ -35,9 +35,9 @@ static double linear(const double *a, const double *b, unsigned n) {
         return sum;
 }
 
-static void add_candidate(Forecast *f, const TrendLine *l, unsigned k, bool ceiling, double log_room,
+static void add_candidate(Candidates *all, const TrendLine *l, unsigned k, bool ceiling, double log_room,
                           double slope, double log_slope, const double dynamic[static _DYNAMIC_FEATURES]) {
-        Candidate *c = &f->candidate[f->n_candidates++];
+        Candidate *c = &all->at[all->n++];
         unsigned weight = ceiling ? FORM_WEIGHT_CEILING : FORM_WEIGHT_FLOOR;
         unsigned shift = ceiling ? FORM_SHIFT_CEILING : FORM_SHIFT_FLOOR;
         double log_eta = log_room - log_slope;
@@ -56,7 +56,7 @@ static void add_candidate(Forecast *f, const TrendLine *l, unsigned k, bool ceil
 }
 
 /* The candidates of one line: from its floor, and from its ceiling if that rises too. */
-static void add_line(const ForecastInput *in, Forecast *f, const TrendLine *l, unsigned k, double log_age) {
+static void add_line(const ForecastInput *in, Candidates *all, const TrendLine *l, unsigned k, double log_age) {
         double floor_now = line_value(l, in->now_s), least = RATIO_MIN * in->limit_bytes;
         double distance = in->limit_bytes - floor_now, left = in->limit_bytes - in->bytes;
         double room = fmax(fmax(distance - PEAK_RATIO * l->peak, ROOM_MIN * fmax(distance, left)), least);
@@ -65,25 +65,25 @@ static void add_line(const ForecastInput *in, Forecast *f, const TrendLine *l, u
                                              [DYNAMIC_PEAK] = within(l->log_peak - log_room, -4.6, 4.6),
                                              [DYNAMIC_AGE] = within(log_age - l->log_span, -0.7, 6.9)};
 
-        add_candidate(f, l, k, false, log_room, l->slope, l->log_slope, dynamic);
+        add_candidate(all, l, k, false, log_room, l->slope, l->log_slope, dynamic);
         if (l->ceiling <= 0.3 * l->slope)
                 return;
         distance = in->limit_bytes - l->ceiling_mean - l->ceiling * (in->now_s - l->origin_s - l->mean_s);
         ceiling_room = fmax(fmax(distance, 0.02 * left), least);
-        add_candidate(f, l, k, true, log(ceiling_room), l->ceiling, l->log_ceiling, dynamic);
+        add_candidate(all, l, k, true, log(ceiling_room), l->ceiling, l->log_ceiling, dynamic);
 }
 
 /* Turns the weights into shares of one. Return: the candidate with the largest. */
-static const Candidate *normalise(Forecast *f) {
-        const Candidate *best = &f->candidate[0];
+static const Candidate *normalise(Candidates *all) {
+        const Candidate *best = &all->at[0];
         double top = -INFINITY, sum = 0;
 
-        for (unsigned i = 0; i < f->n_candidates; i++)
-                top = fmax(top, f->candidate[i].weight);
-        for (unsigned i = 0; i < f->n_candidates; i++)
-                sum += f->candidate[i].weight = exp(f->candidate[i].weight - top);
-        for (unsigned i = 0; i < f->n_candidates; i++) {
-                Candidate *c = &f->candidate[i];
+        for (unsigned i = 0; i < all->n; i++)
+                top = fmax(top, all->at[i].weight);
+        for (unsigned i = 0; i < all->n; i++)
+                sum += all->at[i].weight = exp(all->at[i].weight - top);
+        for (unsigned i = 0; i < all->n; i++) {
+                Candidate *c = &all->at[i];
 
                 c->weight /= sum;
                 if (c->weight > best->weight)
@@ -98,11 +98,11 @@ typedef struct Average {
         double form[_LINE_FORMS]; /* WIDTH_LO and above are filled */
 } Average;
 
-static void average(const ForecastInput *in, const Forecast *f, Average *a) {
+static void average(const ForecastInput *in, const Candidates *all, Average *a) {
         double slope2 = 0, log2 = 0;
 
-        for (unsigned i = 0; i < f->n_candidates; i++) {
-                const Candidate *c = &f->candidate[i];
+        for (unsigned i = 0; i < all->n; i++) {
+                const Candidate *c = &all->at[i];
                 const TrendLine *l = c->line;
                 double w = c->weight;
 
@@ -180,29 +180,35 @@ static double width(const Average *a, const Forecast *f, unsigned form) {
                           WIDTH_LOG_LO, WIDTH_LOG_HI));
 }
 
-void forecast_make(const ForecastInput *in, Forecast *ret) {
+static bool is_steady(const TrendLine *l, double eta_s) {
+        return eta_s <= l->span_s && l->slope >= 10 * l->error && l->feature[LINE_DRIFT8] >= STEADY_DRIFT;
+}
+
+void forecast_make(const ForecastInput *in, Candidates *c, Forecast *ret) {
         double log_age = log(fmax(in->now_s - in->start_s, TREND_FINEST_S));
         Average a = {};
         const Candidate *best;
 
         ret->known = false;
-        ret->n_candidates = 0;
+        c->n = 0;
         if (in->pyramid->tail_solved && in->pyramid->tail.usable)
-                add_line(in, ret, &in->pyramid->tail, in->pyramid->entry, log_age);
+                add_line(in, c, &in->pyramid->tail, in->pyramid->entry, log_age);
         for (unsigned k = in->pyramid->entry; k < TREND_LEVELS; k++)
                 if (in->pyramid->level[k].solved && in->pyramid->level[k].line.usable)
-                        add_line(in, ret, &in->pyramid->level[k].line, k, log_age);
-        if (ret->n_candidates == 0)
+                        add_line(in, c, &in->pyramid->level[k].line, k, log_age);
+        if (c->n == 0)
                 return;
-        best = normalise(ret);
-        average(in, ret, &a);
+        best = normalise(c);
+        average(in, c, &a);
         ret->known = true;
         ret->eta_s = exp(a.log_eta);
         ret->span_s = exp(a.log_span);
         ret->slope = a.slope;
         ret->slope_error = sqrt(a.slope_error2);
         ret->level_bytes = a.level;
-        ret->best = best->line;
+        ret->r2_ratio = best->line->r2_ratio;
+        ret->scatter_bytes = best->line->scatter;
+        ret->steady = is_steady(best->line, ret->eta_s);
         ret->reach_ratio = reach(&a, ret->span_s, exp(a.log_room));
         fill_life(in, &a, best, ret);
         ret->lo_s = ret->eta_s * exp(-width(&a, ret, FORM_WIDTH_LO));

@@ -58,18 +58,27 @@ typedef struct Candidate {
         double dynamic[_DYNAMIC_FEATURES];
 } Candidate;
 
+/* All candidates of one forecast: for the one who makes it. */
+typedef struct Candidates {
+        unsigned n;
+        Candidate at[2 * (TREND_LEVELS + 1)];
+} Candidates;
+
 typedef struct Forecast {
         bool known;
         double eta_s, lo_s, hi_s; /* from the newest sample; 90 % between lo and hi */
         double level_bytes;       /* of the lines, now */
         double slope, slope_error, span_s;
         double score; /* log odds that the limit will be reached, as far as the shape of the growth tells */
-        const TrendLine *best; /* the line that weighs most */
+        double r2_ratio, scatter_bytes; /* of the line that weighs most */
+        bool steady; /* that line rises beyond ten errors and no random walk would, by as much as is left */
         double reach_ratio; /* how much of the room growth that slows down as so far would fill; INFINITY = all */
         double life[_LIFE_FEATURES];
-        unsigned n_candidates;
-        Candidate candidate[2 * (TREND_LEVELS + 1)];
 } Forecast;
 
-/* forecast_make() - from the lines as they are. Always fills @ret; `known` is false when no line rises. */
-void forecast_make(const ForecastInput *in, Forecast *ret);
+/**
+ * forecast_make() - from the lines as they are
+ * @c: room for the candidates, which are left there
+ * Always fills @ret; `known` is false when no line rises.
+ */
+void forecast_make(const ForecastInput *in, Candidates *c, Forecast *ret);

@@ -2,7 +2,7 @@
  *
  * Least squares through the buckets of one window: on their lows (the floor, which a sawtooth does not move), on the
  * floor's two halves, and on their highs (the ceiling). With them what tells whether the line deserves to be believed.
- * Drawn anew when the window gets a bucket, so all that costs is done here and not once a sample. Internal to trend/.
+ * Drawn anew when a forecast is made, so all that costs is done then and not once a sample. Internal to trend/.
  */
 #pragma once
 

@@ -7,11 +7,13 @@
 #include "trend/solve.h"
 
 #define PACE_GAIN   0.2  /* of a new step in the smoothed one: gaps and jitter pass, another interval is learned */
+#define SLOPE_STEP        8
+#define SLOPE_BUCKETS_MIN 16
 #define PACE_CHANGE 0.85 /* octaves off the present level before another one is entered at */
 
 static void level_clear(TrendLevel *l) {
         l->head = l->n = 0;
-        l->has_pending = l->solved = false;
+        l->has_pending = l->solved = l->drawn = false;
         l->turns = 0;
         l->slopes.at = l->slopes.n = 0;
         l->line.older_hi = -INFINITY;
@@ -30,16 +32,20 @@ static void add(TrendLevel *l, const TrendBucket *b) {
         else
                 l->n++;
         l->turns++;
+        l->drawn = false;
 }
 
-/* The two finest levels get a bucket with every sample or two, which moves a full window's line by little: it is drawn
- * anew each fourth and each second time only. */
-static bool is_due(const TrendLevel *l, unsigned above_entry) {
-        if (l->n < TREND_FIT_MIN)
-                return false;
-        if (l->n < TREND_BUCKETS || above_entry >= 2)
-                return true;
-        return l->turns % (above_entry == 0 ? 4 : 2) == 0;
+/* Eight buckets further is a quarter of a full window: a slope that is not the last one again. */
+static void remember_slope(TrendPyramid *p, unsigned k) {
+        TrendLevel *l = &p->level[k];
+
+        if (l->n < SLOPE_BUCKETS_MIN || l->turns % SLOPE_STEP)
+                return;
+        solve_level(p, k);
+        l->slopes.past[l->slopes.at] = (float)l->line.slope;
+        l->slopes.at = (l->slopes.at + 1) % TREND_PAST;
+        if (l->slopes.n < TREND_PAST)
+                l->slopes.n++;
 }
 
 static void enter(TrendPyramid *p, TrendBucket b) {
@@ -47,10 +53,7 @@ static void enter(TrendPyramid *p, TrendBucket b) {
                 TrendLevel *l = &p->level[k];
 
                 add(l, &b);
-                if (is_due(l, k - p->entry))
-                        solve_level(p, k);
-                if (k == p->entry)
-                        solve_tail(p);
+                remember_slope(p, k);
                 if (!l->has_pending) {
                         l->pending = b;
                         l->has_pending = true;
@@ -88,6 +91,19 @@ static void keep_pace(TrendPyramid *p, double step_s) {
                 level_clear(&p->level[k]);
         p->entry = to;
         p->tail_solved = false;
+}
+
+void pyramid_draw(TrendPyramid *p) {
+        for (unsigned k = p->entry; k < TREND_LEVELS; k++) {
+                TrendLevel *l = &p->level[k];
+
+                if (l->n < TREND_FIT_MIN)
+                        break; /* those above have fewer */
+                if (!l->drawn)
+                        solve_level(p, k);
+                l->drawn = true;
+        }
+        solve_tail(p);
 }
 
 void pyramid_push(TrendPyramid *p, double time_s, double bytes, double step_s) {

@@ -29,7 +29,8 @@ typedef struct TrendLevel {
         TrendBucket pending;             /* waits for its other half */
         unsigned char head, n;
         bool has_pending;
-        bool solved;    /* line is valid */
+        bool solved; /* line is valid, as of */
+        bool drawn;  /* the newest bucket */
         unsigned turns; /* buckets since the start of this life */
         TrendLine line;
         TrendSlopes slopes;
@@ -53,8 +54,11 @@ static inline const TrendBucket *pyramid_at(const TrendLevel *l, unsigned i) {
 /* pyramid_clear() - forget all buckets; the pace of the samples is kept. */
 void pyramid_clear(TrendPyramid *p);
 
+/* pyramid_draw() - the lines of all levels that got a bucket since. What costs is this, so it is done when asked for. */
+void pyramid_draw(TrendPyramid *p);
+
 /**
- * pyramid_push() - add a sample; lines of the levels that got a bucket are drawn anew
+ * pyramid_push() - add a sample
  * @step_s: since the last sample, > 0; 0 for the first one of a series
  * O(1) amortised.
  */

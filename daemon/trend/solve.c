@@ -189,16 +189,6 @@ static double unrest(const TrendSlopes *s) {
         return sqrt(sum2 / n);
 }
 
-/* Eight buckets further is a quarter of a full window: slopes that are not the same one again. */
-static void remember_slope(TrendLevel *l) {
-        if (l->n < 16 || l->turns % 8)
-                return;
-        l->slopes.past[l->slopes.at] = (float)l->line.slope;
-        l->slopes.at = (l->slopes.at + 1) % TREND_PAST;
-        if (l->slopes.n < TREND_PAST)
-                l->slopes.n++;
-}
-
 static double within(double x, double lo, double hi) {
         return x > lo ? fmin(x, hi) : lo; /* NaN becomes lo */
 }
@@ -274,7 +264,6 @@ void solve_level(TrendPyramid *p, unsigned k) {
 
         solve(p, k, level->n, &level->line);
         level->solved = true;
-        remember_slope(level);
 }
 
 void solve_tail(TrendPyramid *p) {

@@ -23,6 +23,7 @@ static void begin_life(Trend *t) {
         t->n = 0;
         t->low_bytes = INFINITY;
         t->high_bytes = -INFINITY;
+        t->forecast.known = false;
         t->shape_turns = 0;
         t->shape = TREND_KIND_FLAT;
 }
@@ -66,7 +67,7 @@ void trend_reclaimed(Trend *t, uint64_t time_usec, uint64_t bytes) {
         t->low_bytes -= (double)bytes;
         t->high_bytes -= (double)bytes;
         t->bytes -= (double)bytes;
-        answer(t, 0);
+        answer(t, 0, true);
 }
 
 void trend_slept(Trend *t, uint64_t time_usec, uint64_t usec) {
@@ -154,7 +155,7 @@ TrendReset trend_push(Trend *t, const TrendSample *s) {
                 why = TREND_RESET_STEP;
         }
         add(t, s, step_s);
-        answer(t, step_s);
+        answer(t, step_s, why != TREND_RESET_NONE || s->heap_known);
         return (TrendReset)why;
 }
 

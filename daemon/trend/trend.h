@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "trend/cycles.h"
+#include "trend/forecast.h"
 #include "trend/heap.h"
 #include "trend/pyramid.h"
 #include "util/clock.h"
@@ -106,6 +107,9 @@ typedef struct Trend {
         TrendCycles cycles;
         TrendHeap heap, anon;
         TrendHold hold[_TREND_PROOF_MAX];
+        Forecast forecast; /* the last one made, and with it: */
+        double forecast_s, forecast_high_bytes, forecast_score, forecast_odds_ratio;
+        bool forecast_kept; /* the heap keeps what grows */
         TrendReset last_reset;
         uint64_t last_reset_usec;
         bool started; /* there was a sample: the clock below is set */
