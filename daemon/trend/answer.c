@@ -47,8 +47,7 @@ ForecastInput answer_input(const Trend *t) {
                                .bytes = t->bytes,
                                .limit_bytes = limit,
                                .start_bytes = t->start_bytes,
-                               .high_bytes = t->high_bytes,
-                               .prior_slope = t->prior_slope};
+                               .high_bytes = t->high_bytes};
 }
 
 /* Growth that will be over before its evidence could be weighed: half is used, and the rest is gone within a minute at
@@ -196,8 +195,11 @@ static void make_forecast(Trend *t) {
         t->forecast_s = t->now_s;
         t->forecast_high_bytes = t->bytes;
         t->forecast_kept = false;
-        t->forecast_score = t->forecast.known ? t->forecast.score + other_channels(t, &t->forecast, &t->forecast_kept) : 0;
-        t->forecast_odds_ratio = t->forecast.known ? 1 / (1 + exp(-t->forecast_score)) : 0;
+        t->forecast_score = t->forecast_odds_ratio = 0;
+        if (!t->forecast.known)
+                return;
+        t->forecast_score = t->forecast.score + other_channels(t, &t->forecast, &t->forecast_kept);
+        t->forecast_odds_ratio = 1 / (1 + exp(-t->forecast_score));
 }
 
 void answer(Trend *t, double step_s, bool anew) {
@@ -228,8 +230,6 @@ void answer(Trend *t, double step_s, bool anew) {
                 fit->proof = TREND_PROOF_NONE; /* there is nothing that it could reach */
         if (fit->state != TREND_WAIT)
                 fit->kind = kind_of(t);
-        if (fit->proof >= TREND_PROOF_ALERT)
-                t->grown_slope = t->forecast.slope;
         if (t->limit_bytes > 0 && t->bytes >= (double)t->limit_bytes)
                 fit->eta_usec = fit->eta_lo_usec = fit->eta_hi_usec = 0; /* it is there, whatever the lines say */
 }

@@ -171,7 +171,6 @@ static void fill_life(const ForecastInput *in, const Average *a, const Candidate
         v[LIFE_SPAN] = a->log_span - log(FIFTEEN_MIN);
         v[LIFE_RISE] = log(rise / in->limit_bytes + 0.003);
         v[LIFE_HIGHEST_PEAK] = log(within(a->noise_top / room, 0, 10) + 0.02);
-        v[LIFE_PRIOR] = in->prior_slope > 0 ? exp(-fabs(log(f->slope / in->prior_slope))) : 0;
         v[LIFE_WHOLE] = age > 0 ? within((f->level_bytes - in->start_bytes) / age / f->slope, -1, 2) : 0;
 }
 

@@ -36,7 +36,6 @@ typedef enum LifeFeature {
         LIFE_SPAN,         /* log of the window / 15 min */
         LIFE_RISE,         /* log of the window's rise / limit */
         LIFE_HIGHEST_PEAK, /* log of the highest peak of all windows / room */
-        LIFE_PRIOR,        /* 0..1: an earlier life of this program grew at this rate */
         LIFE_WHOLE,        /* mean slope of the whole life / slope */
         _LIFE_FEATURES,
 } LifeFeature;
@@ -47,7 +46,6 @@ typedef struct ForecastInput {
         double now_s, start_s;     /* of this life */
         double bytes, limit_bytes; /* limit > 0 */
         double start_bytes, high_bytes;
-        double prior_slope; /* of an earlier life, bytes/s; 0 = none */
 } ForecastInput;
 
 typedef struct Candidate {

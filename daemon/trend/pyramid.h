@@ -54,7 +54,7 @@ static inline const TrendBucket *pyramid_at(const TrendLevel *l, unsigned i) {
 /* pyramid_clear() - forget all buckets; the pace of the samples is kept. */
 void pyramid_clear(TrendPyramid *p);
 
-/* pyramid_draw() - the lines of all levels that got a bucket since. What costs is this, so it is done when asked for. */
+/* pyramid_draw() - the lines of all levels that got a bucket since. This is what costs, so it waits to be asked for. */
 void pyramid_draw(TrendPyramid *p);
 
 /**

@@ -45,8 +45,6 @@ void trend_init(Trend *t, const TrendOptions *options) {
 }
 
 void trend_reset(Trend *t, uint64_t time_usec, TrendReset why) {
-        t->prior_slope = t->grown_slope;
-        t->grown_slope = 0;
         begin_life(t);
         clear_fit(t);
         t->last_reset = why;

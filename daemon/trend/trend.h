@@ -28,7 +28,7 @@ typedef struct TrendOptions {
 typedef enum TrendReset {
         TREND_RESET_NONE,
         TREND_RESET_START,   /* first sample of a process */
-        TREND_RESET_RESTART, /* another process or program: its past is forgotten, its rate of growth is remembered */
+        TREND_RESET_RESTART, /* another process or program */
         TREND_RESET_LIMIT,   /* the limit changed: the past stays, what was proven against the old limit does not */
         TREND_RESET_RECLAIM, /* we gave memory back: the past is lowered by it */
         TREND_RESET_STEP,    /* fell below half of its lowest, or rose to its size after the start: a new life */
@@ -118,8 +118,6 @@ typedef struct Trend {
         /* this life: */
         unsigned n;
         double start_s, start_bytes, low_bytes, high_bytes;
-        double grown_slope; /* while it is proven to grow */
-        double prior_slope; /* of the life before; 0 = it did not grow */
         unsigned shape_turns; /* of the window that `shape` was told from */
         TrendKind shape;
         TrendFit fit;
