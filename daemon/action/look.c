@@ -105,6 +105,7 @@ void look_make(const Survey *s, const Sample *sample, DiagnoseClass *classes, Di
                 .trim_bytes = s->heap.trim_resident_bytes,
                 .pinned_bytes = s->heap.pinned_bytes,
                 .n_threads = s->n_threads,
+                .java_max_bytes = s->flags & SURVEY_HAVE_JAVA ? s->java.heap_bytes : 0,
         };
 
         if (s->flags & SURVEY_HAVE_PARTS)

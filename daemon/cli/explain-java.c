@@ -15,6 +15,8 @@
 #define SETTLE_MSEC      50
 #define SETTLED_BYTES    (64u << 10)
 #define UNSETTLED_BYTES  (1u << 20) /* from before the survey to after it: then the two are not compared */
+#define CLASSES_LEAST    200u
+#define THREADS_LEAST    5u
 #define GROWN_LEAST      (256u << 10)
 #define GROWN_SHARE      10 /* of the category that changed most, one in so many bytes */
 
@@ -59,7 +61,7 @@ void explain_java_settle(ExplainJava *j, const Ask *who) {
         }
 }
 
-void explain_java_make(ExplainJava *j, const Ask *who) {
+bool explain_java_make(ExplainJava *j, const Ask *who) {
         JavaInside now = {0};
         size_t n, n_answered = 0;
 
@@ -75,12 +77,13 @@ void explain_java_make(ExplainJava *j, const Ask *who) {
                         (void)jvm_nmt_parse(answer, n, &now.nmt);
         }
         if (n_answered == 0)
-                return;
+                return false;
         if (j->reply.result == JVM_CANNOT) /* one question is new to it: that figure is null */
                 j->reply = (JvmReply){.result = JVM_DONE};
         if (j->n_looks++ == 0)
                 j->first = now;
         j->last = now;
+        return true;
 }
 
 /* What malloc gave out that the JVM's own tracking does not know: to JNI, to native libraries and to libc itself; and
@@ -196,6 +199,22 @@ static void draw_delta(Screen *s, unsigned indent, bool *begun, uint64_t least, 
         screen_item(s, indent, STYLE_PLAIN, "%s %s", what, format_signed_bytes(x, (int64_t)(to - from)));
 }
 
+/* What leaks beside objects: classes by a loader that is kept, and threads. */
+static void draw_counts(Screen *s, const JvmNmt *a, const JvmNmt *b, unsigned indent) {
+        uint64_t classes = b->n_classes > a->n_classes ? b->n_classes - a->n_classes : 0;
+        uint64_t threads = b->n_threads > a->n_threads ? b->n_threads - a->n_threads : 0;
+
+        if (classes < CLASSES_LEAST && threads < THREADS_LEAST)
+                return;
+        label(s, "", indent);
+        if (classes >= CLASSES_LEAST)
+                screen_item(s, indent, STYLE_WARN, "%llu classes more: is a class loader kept?",
+                            (unsigned long long)classes);
+        if (threads >= THREADS_LEAST)
+                screen_item(s, indent, STYLE_WARN, "%llu threads more", (unsigned long long)threads);
+        screen_end(s);
+}
+
 /* What was committed at the first look. A category without a byte is not told. */
 static uint64_t committed_before(const ExplainJava *j, const JvmCategory *c) {
         const JvmCategory *before = jvm_nmt_find(&j->first.nmt, c->name);
@@ -229,6 +248,8 @@ static void draw_growth(Screen *s, const ExplainJava *j, unsigned indent) {
         }
         if (begun)
                 screen_end(s);
+        if (both)
+                draw_counts(s, &a->nmt, &b->nmt, indent);
 }
 
 void explain_java_view(Screen *s, const ExplainJava *j, const Survey *v, unsigned indent) {

@@ -33,8 +33,9 @@ typedef struct ExplainJava {
 /* explain_java_settle() - before each survey. The first attach makes a JVM load and compile some code: it is waited,
  * shortly, until its malloc holds still, or what it tells would be of another heap than the one surveyed. */
 void explain_java_settle(ExplainJava *j, const Ask *who);
-/* explain_java_make() - right after each survey: ask @who. Others than JVMs are left alone. */
-void explain_java_make(ExplainJava *j, const Ask *who);
+/* explain_java_make() - right after each survey: ask @who. Others than JVMs are left alone. Return: it told something
+ * this time. */
+bool explain_java_make(ExplainJava *j, const Ask *who);
 
 /* explain_java_view() - some lines about @v's JVM; nothing if it was not asked. @indent: of the labels. */
 void explain_java_view(Screen *s, const ExplainJava *j, const Survey *v, unsigned indent);

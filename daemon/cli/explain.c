@@ -96,8 +96,10 @@ static bool look(const ExplainArgs *a, Explanation *e, ProbeClient *client, Watc
         e->looks[e->n_looks].usage_bytes = e->sample.usage_bytes;
         if (a->call)
                 explain_call_make(&e->call, &e->ask, client, is_last, a->allow_seccomp);
-        if (a->call)
-                explain_java_make(&e->java, &e->ask);
+        if (a->call && explain_java_make(&e->java, &e->ask) && e->java.last.heap.collector) {
+                e->looks[e->n_looks].java_max_bytes = e->java.last.heap.reserved_bytes;
+                e->looks[e->n_looks].java_used_bytes = e->java.last.heap.used_bytes;
+        }
         e->plain[e->n_looks] = e->looks[e->n_looks];
         if (e->call.known) {
                 look_add_ledger(&e->call.ledger, &e->looks[e->n_looks]);

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "diagnose/java.h"
 #include "util/cleanup.h"
 
 #define MIB (1024.0 * 1024)
@@ -17,6 +18,7 @@ static const double DOMINANT = 0.5;       /* share of all growth, or of RSS, tha
 static const double LATE_OF_WHOLE = 0.35; /* a growth that has slowed down to this is a warm-up */
 static const double FALL_OF_GROWTH = 0.3; /* what falls back deeper from one look to the next is a saw ... */
 static const double FALL_OF_STEADY = 0.1; /* ... and has no end that could be told, if it is deeper than this */
+static const double JAVA_SURE = 0.7;      /* garbage that was promoted looks live until all is collected */
 static const double NEAR_LIMIT = 0.9;
 static const double HEADROOM = 1.25;
 static const uint64_t ARENAS_FEW = 2;                    /* what MALLOC_ARENA_MAX=2 would leave */
@@ -331,6 +333,10 @@ static bool judge_growth(const DiagnoseInput *in, bool of_cgroup, Verdict *ret) 
                         return false;
                 v.kind = VERDICT_WARM_UP;
         }
+        if (v.kind == VERDICT_LIVE_GROWTH && g.part == DIAGNOSE_JAVA) {
+                v.kind = java_has_room(in, min) ? VERDICT_WARM_UP : v.kind;
+                v.confidence *= JAVA_SURE;
+        }
         if (g.best < DOMINANT * g.all || g.unsure)
                 v.kind = VERDICT_UNKNOWN;
         if (g.part == DIAGNOSE_ALLOCATOR)
@@ -449,6 +455,21 @@ static void advise_limit(const DiagnoseInput *in, Verdict *v) {
                 }
 }
 
+/* A heap that grows to its bound is no leak, but may be too much. */
+static void advise_java(const DiagnoseInput *in, Verdict *v) {
+        const DiagnoseLook *l = &in->looks[in->n - 1];
+        double bound = java_bound(l, used(l));
+
+        if (v->kind != VERDICT_WARM_UP || v->part != DIAGNOSE_JAVA || in->limit_bytes == 0 ||
+            bound <= (double)in->limit_bytes)
+                return;
+        for (size_t i = 0; i < VERDICT_REMEDIES_MAX; i++)
+                if (v->remedies[i].kind == REMEDY_NONE) {
+                        v->remedies[i] = (Remedy){.kind = REMEDY_JAVA_MAX, .need_bytes = (uint64_t)bound};
+                        return;
+                }
+}
+
 static void advise(const DiagnoseInput *in, Verdict *v) {
         const DiagnoseLook *l = &in->looks[in->n - 1];
         double trim = fmax(known_trim(in), 0);
@@ -472,6 +493,7 @@ static void advise(const DiagnoseInput *in, Verdict *v) {
                 add_remedy(v, REMEDY_THREADS, 0);
         if (v->kind == VERDICT_FILES || v->kind == VERDICT_SHARED)
                 add_remedy(v, REMEDY_FILES, (double)l->part_bytes[v->part]);
+        advise_java(in, v);
         if (v->kind == VERDICT_STEADY || v->kind == VERDICT_WARM_UP)
                 advise_limit(in, v);
 }

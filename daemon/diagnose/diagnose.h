@@ -55,6 +55,8 @@ typedef struct DiagnoseLook {
         uint64_t mmap_threshold_bytes;       /* that malloc has come to; 0 = not known, or fixed by the program */
         uint64_t usage_bytes;                /* what is compared with the limit; 0 = not known: RSS then */
         uint64_t n_threads;
+        uint64_t java_max_bytes;      /* what a JVM's heap may come to (-Xmx); 0 = not known */
+        uint64_t java_used_bytes;     /* what is used of it, live or not, as the JVM says; 0 = not known */
         bool other_malloc;            /* the heap is not glibc's, or not its alone */
         bool never_decays;            /* and keeps free pages for good, as it is set now */
         const DiagnoseClass *classes; /* Shape: DIAGNOSE_CLASSES, or NULL */
@@ -92,14 +94,17 @@ typedef enum RemedyKind {
         REMEDY_FILES,          /* what is mapped or cached: drop it, or count it in the limit */
         REMEDY_THREADS,        /* too many threads, or stacks too deep */
         REMEDY_DECAY,          /* jemalloc keeps free pages for good: have it give them back in time */
-        REMEDY_PYTHON_MALLOC,  /* PYTHONMALLOC=malloc at the next start: pages go back, not only whole arenas */
+        REMEDY_JAVA_MAX, /* a Java heap that may grow beyond what the limit leaves it: a lower -Xmx, or a higher limit
+                          */
+        REMEDY_PYTHON_MALLOC, /* PYTHONMALLOC=malloc at the next start: pages go back, not only whole arenas */
         _REMEDY_MAX,
 } RemedyKind;
 
 typedef struct Remedy {
         RemedyKind kind;
         uint64_t gain_bytes;              /* expected; 0 = not known */
-        uint64_t need_bytes, floor_bytes; /* REMEDY_LIMIT: what it needs, and the least it was seen with; else 0 */
+        uint64_t need_bytes, floor_bytes; /* REMEDY_LIMIT: what it needs, and the least it was seen with.
+                                             REMEDY_JAVA_MAX: what it may need; else 0 */
 } Remedy;
 
 #define VERDICT_REMEDIES_MAX 4

@@ -29,6 +29,7 @@ static const char *const remedies[_REMEDY_MAX] = {
         [REMEDY_FILES] = "drop_files",
         [REMEDY_THREADS] = "fewer_threads",
         [REMEDY_DECAY] = "decay",
+        [REMEDY_JAVA_MAX] = "java_max",
         [REMEDY_PYTHON_MALLOC] = "python_malloc",
 };
 

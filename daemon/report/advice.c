@@ -182,6 +182,14 @@ static void say_limit(Buf *b, const Advice *a _unused_, const Remedy *r) {
                  format_bytes(need, r->need_bytes), format_bytes(floor, r->floor_bytes));
 }
 
+static void say_java_max(Buf *b, const Advice *a, const Remedy *r) {
+        char need[FORMAT_MAX], heap[FORMAT_MAX];
+
+        buf_addf(b,
+                 "a lower -Xmx, or a limit of at least %s: the Java heap may come to %s, and all else stays beside it",
+                 format_bytes(need, r->need_bytes), format_bytes(heap, a->last->java_max_bytes));
+}
+
 static void say_largest(Buf *b, const Advice *a) {
         char bytes[FORMAT_MAX];
 
@@ -234,6 +242,7 @@ static const Words words[_REMEDY_MAX] = {
         [REMEDY_MMAP_THRESHOLD] = {say_threshold, "MALLOC_MMAP_THRESHOLD_=131072"},
         [REMEDY_DECAY] = {say_decay, NULL},
         [REMEDY_PYTHON_MALLOC] = {say_python_malloc, "PYTHONMALLOC=malloc"},
+        [REMEDY_JAVA_MAX] = {say_java_max, NULL},
         [REMEDY_FIX_LEAK] = {say_leak, NULL},
         [REMEDY_LIMIT] = {say_limit, NULL},
         [REMEDY_FILES] = {say_files, NULL},

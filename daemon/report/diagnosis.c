@@ -51,6 +51,25 @@ static void say_class(Buf *b, const Verdict *v) {
                  v->class_n_per_s < 10 ? 2 : 0, v->class_n_per_s);
 }
 
+/* Below its bound a heap is filled before anything is collected. */
+static void say_java_room(Buf *b, const DiagnoseLook *l, const Figures *f) {
+        char max[FORMAT_MAX];
+
+        buf_addf(
+                b,
+                "the Java heap grows by %s, and is %s of the %s that it may come to: until then its collector need not "
+                "run, and growth is no sign of a leak",
+                f->rate, f->part, format_bytes(max, l->java_max_bytes));
+}
+
+static void say_java_used(Buf *b, const DiagnoseLook *l) {
+        char used[FORMAT_MAX], max[FORMAT_MAX];
+
+        if (l->java_used_bytes && l->java_max_bytes)
+                buf_addf(b, "; %s of at most %s is used, collections notwithstanding",
+                         format_bytes(used, l->java_used_bytes), format_bytes(max, l->java_max_bytes));
+}
+
 void diagnosis_sentence(Buf *b, const Verdict *v, const DiagnoseLook *last) {
         Figures f;
 
@@ -75,9 +94,16 @@ void diagnosis_sentence(Buf *b, const Verdict *v, const DiagnoseLook *last) {
                 break;
         case VERDICT_LIVE_GROWTH:
                 buf_addf(b, "%s grows by %s, and is %s now", part_text(v->part), f.rate, f.part);
-                say_class(b, v);
+                if (v->part == DIAGNOSE_JAVA)
+                        say_java_used(b, last);
+                else
+                        say_class(b, v);
                 break;
         case VERDICT_WARM_UP:
+                if (v->part == DIAGNOSE_JAVA && last->java_max_bytes) {
+                        say_java_room(b, last, &f);
+                        break;
+                }
                 buf_addf(b, "%s grew by %s and has slowed down to %s: it comes to its end", part_text(v->part), f.rate,
                          f.late);
                 break;

@@ -213,6 +213,75 @@ def test_refused():
         t.kill()
 
 
+GROW = '''
+import java.io.*;
+import java.util.*;
+public class Grow {
+    static final List<Object> kept = new ArrayList<>();
+    static byte[] code;
+    static class Loader extends ClassLoader {
+        Class<?> make() { return defineClass("Small", code, 0, code.length); }
+    }
+    static void grow(int what) throws Exception {
+        if (what == 'k')
+            for (int i = 0; i < 16; i++)
+                kept.add(new byte[64 << 10]);
+        else if (what == 'c')
+            for (int i = 0; i < 100; i++)
+                kept.add(new Loader().make());
+        else if (what == 't') {
+            Thread t = new Thread(() -> { try { Thread.sleep(Long.MAX_VALUE); } catch (InterruptedException e) { } });
+            t.setDaemon(true);
+            t.start();
+        }
+    }
+    public static void main(String[] args) throws Exception {
+        code = new FileInputStream(args[0]).readAllBytes();
+        System.out.println("ready");
+        for (int c; (c = System.in.read()) >= 0; ) {
+            grow(c);
+            if (c == 10)
+                System.out.println("done");
+        }
+    }
+}
+class Small { int a; String b() { return "b" + a; } }
+'''
+
+
+def grown(t, line, *args):
+    '''What explain says while the program gets @line again and again.'''
+    with subprocess.Popen([PLATEAU, 'explain', '--probe', PROBE, '--call', '--diff', '3', *args, str(t.pid)],
+                          stdout=subprocess.PIPE, text=True) as asked:
+        while asked.poll() is None:
+            t.ask(line)
+            try:
+                asked.wait(0.05)
+            except subprocess.TimeoutExpired:
+                pass
+        assert asked.returncode == 0
+        return asked.stdout.read()
+
+
+@tap.deadline(300)
+def test_growth():
+    """a heap that is filled below its bound is no leak, and says how far it may go; classes and threads are told as such"""
+    for jdk in jdks():
+        with tempfile.TemporaryDirectory(prefix='plateau-java-') as folder:
+            source = os.path.join(folder, 'Grow.java')
+            with open(source, 'w', encoding='ascii') as f:
+                f.write(GROW)
+            subprocess.run([f'{jdk}/javac', '-d', folder, source], check=True, timeout=DEADLINE_S * 2)
+            with Jvm(jdk, '-Xmx512m', '-cp', folder, 'Grow', os.path.join(folder, 'Small.class'), until='ready',
+                     options=(NMT,)) as t:
+                v = json.loads(grown(t, 'k', '--json'))['verdict']
+                assert v['kind'] == 'warm_up' and v['part'] == 'java_heap' and v['remedy'] == 'none', v
+                assert 'of the 537 MB that it may come to' in v['text'], v
+                text = grown(t, 'ct')
+                since = text[text.index('java since'):]
+                assert 'metaspace used +' in since and 'classes more' in since and 'threads more' in since, text
+
+
 def test_width():
     """its lines fit on a terminal of 80 columns"""
     with Jvm(jdks()[-1], options=(NMT, f'-agentpath:{AGENT}=256')) as t:

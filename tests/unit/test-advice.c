@@ -136,10 +136,14 @@ static void test_words(void **state _unused_) {
                 {.verdict = {.size_class = -1, .part_bytes_per_s = 1000},
                  .remedy = {.kind = REMEDY_FIX_LEAK},
                  .text = "find what keeps it: 3.60 MB an hour",
-         .command = "plateau explain 7 --diff 60 --stacks"},
-        {.verdict = {.size_class = -1, .part_bytes_per_s = 1000, .part = DIAGNOSE_ANONYMOUS},
-         .remedy = {.kind = REMEDY_FIX_LEAK},
-         .text = "find what keeps it: 3.60 MB an hour"},
+                 .command = "plateau explain 7 --diff 60 --stacks"},
+                {.verdict = {.size_class = -1, .part_bytes_per_s = 1000, .part = DIAGNOSE_ANONYMOUS},
+                 .remedy = {.kind = REMEDY_FIX_LEAK},
+                 .text = "find what keeps it: 3.60 MB an hour"},
+                {.look = {.java_max_bytes = 500000000},
+                 .remedy = {.kind = REMEDY_JAVA_MAX, .need_bytes = 625000000},
+                 .text = "a lower -Xmx, or a limit of at least 625 MB: the Java heap may come to 500 MB, and all else "
+                         "stays beside it"},
                 {.remedy = {.kind = REMEDY_LIMIT, .need_bytes = 625000000, .floor_bytes = 500000000},
                  .text = "raise the limit to 625 MB: what counts against it was never below 500 MB, a trim's gain "
                          "taken "

@@ -360,6 +360,54 @@ static void test_partial_looks(void **state _unused_) {
 }
 
 /* The size whose chunks in use grow, with its rate. */
+static void test_java(void **state _unused_) {
+        static const struct {
+                const char *name;
+                unsigned max_mib;
+                unsigned used_mib[8]; /* by look; 0 = not told */
+                VerdictKind kind;
+                RemedyKind remedy;
+        } heaps[] = {
+                {"its bound is not known", 0, {0}, VERDICT_LIVE_GROWTH, REMEDY_FIX_LEAK},
+                {"it has room", 1000, {0}, VERDICT_WARM_UP, REMEDY_NONE},
+                {"it has room beyond the limit", 2000, {0}, VERDICT_WARM_UP, REMEDY_JAVA_MAX},
+                {"no collection yet", 1000, {90, 130, 170, 210, 250, 290, 330, 370}, VERDICT_WARM_UP, REMEDY_NONE},
+                {"collections, and as much as before", 1000, {90, 60, 140, 60, 190, 60, 240, 60}, VERDICT_WARM_UP},
+                {"collections, and less once", 1000, {90, 60, 140, 80, 190, 70, 240, 100}, VERDICT_WARM_UP},
+                {"more after each", 1000, {90, 60, 140, 80, 190, 100, 240, 120}, VERDICT_LIVE_GROWTH, REMEDY_FIX_LEAK},
+                {"as much as before, and room beyond the limit",
+                 100000,
+                 {90, 60, 140, 60, 190, 60, 240, 60},
+                 VERDICT_WARM_UP,
+                 REMEDY_JAVA_MAX},
+                {"more after one", 1000, {90, 60, 140, 100, 190, 240, 290, 340}, VERDICT_WARM_UP, REMEDY_NONE},
+                {"it is full", 400, {300, 340, 350, 360, 370, 380, 390, 395}, VERDICT_LIVE_GROWTH, REMEDY_FIX_LEAK},
+                {"full until a collection", 400, {300, 340, 350, 360, 370, 380, 390, 200}, VERDICT_WARM_UP},
+                {"not told at one look", 400, {300, 340, 350, 360, 370, 380, 390, 0}, VERDICT_WARM_UP, REMEDY_NONE},
+        };
+
+        for (size_t k = 0; k < ELEMENTSOF(heaps); k++) {
+                DiagnoseLook looks[8];
+                Verdict v;
+
+                for (size_t i = 0; i < ELEMENTSOF(looks); i++) {
+                        looks[i] = (DiagnoseLook){.time_usec = i * SECONDS,
+                                                  .known = 1u << DIAGNOSE_JAVA,
+                                                  .rss_bytes = (150 + 40 * i) * MIB,
+                                                  .java_max_bytes = heaps[k].max_mib * MIB,
+                                                  .java_used_bytes = heaps[k].used_mib[i] * MIB};
+                        looks[i].part_bytes[DIAGNOSE_JAVA] = (100 + 40 * i) * MIB;
+                }
+                diagnose(&(DiagnoseInput){looks, ELEMENTSOF(looks), 1500 * MIB}, &v);
+                print_message("# %s\n", heaps[k].name);
+                assert_int_equal(v.kind, heaps[k].kind);
+                assert_int_equal(v.part, DIAGNOSE_JAVA);
+                assert_int_equal(v.remedies[0].kind, heaps[k].remedy);
+                if (heaps[k].remedy == REMEDY_JAVA_MAX)
+                        assert_int_equal(v.remedies[0].need_bytes, (50 + heaps[k].max_mib) * MIB);
+        }
+}
+
 static void test_size_class(void **state _unused_) {
         static DiagnoseClass before[DIAGNOSE_CLASSES], after[DIAGNOSE_CLASSES];
         DiagnoseLook looks[2];
@@ -395,10 +443,8 @@ static void test_names(void **state _unused_) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_verdicts),
-                cmocka_unit_test(test_partial_looks),
-                cmocka_unit_test(test_size_class),
-                cmocka_unit_test(test_names),
+                cmocka_unit_test(test_verdicts),   cmocka_unit_test(test_partial_looks), cmocka_unit_test(test_java),
+                cmocka_unit_test(test_size_class), cmocka_unit_test(test_names),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
