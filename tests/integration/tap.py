@@ -9,7 +9,7 @@ import signal
 import sys
 import traceback
 
-from lib import Skip
+from lib import Skip, end_well
 
 DEADLINE_S = 60
 
@@ -53,6 +53,7 @@ def main(names):
         only = sys.argv[sys.argv.index('--only') + 1:]
         tests = [t for t in tests if t.__name__ in only]
     signal.signal(signal.SIGALRM, on_alarm)
+    end_well()
     failed = 0
     print(f'1..{len(tests)}', flush=True)
     for i, test in enumerate(tests, 1):

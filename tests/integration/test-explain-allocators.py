@@ -107,25 +107,28 @@ def pythons():
     return sorted(found.items())
 
 
+def compare_pymalloc(version, path, told):
+    with Program(path, '-c', PYMALLOC, '24', '7', told) as t:
+        own = own_arenas(t, told)
+        e = explain(t.pid)
+        p = e['python']
+        assert p and version.startswith(p['version']), (version, p)
+        assert p['pools_unread'] == 0 and p['arenas'] == own['arenas'] and p['pool_bytes'] == own['pool_bytes'], (p, own)
+        # what it takes to print the figures, and to read the next line
+        assert abs(p['pools_free'] - own['pools_free']) <= 2, (version, p, own)
+        for key in ('used_bytes', 'free_bytes'):
+            assert abs(p[key] - own[key]) <= 2 * own['pool_bytes'], (version, key, p, own)
+        assert p['arena_bytes'] == p['arenas'] * 64 * p['pool_bytes']
+        assert 0.9 * p['arena_bytes'] < part(e, 'pymalloc') <= p['arena_bytes'], (version, e['breakdown'])
+        print(f'# {version}: {p["arenas"]} arenas, {p["used_bytes"]} in use, {e["survey"]["cpu_usec"]} us of CPU')
+
+
 @tap.deadline(300)
 def test_pymalloc():
     """arenas, pools and blocks of every CPython: what sys._debugmallocstats() says, and all of it on one line"""
-    told = f'/tmp/plateau-pymalloc-{os.getpid()}'
     for version, path in pythons():
-        with Program(path, '-c', PYMALLOC, '24', '7', told) as t:
-            own = own_arenas(t, told)
-            e = explain(t.pid)
-            p = e['python']
-            assert p and version.startswith(p['version']), (version, p)
-            assert p['pools_unread'] == 0 and p['arenas'] == own['arenas'] and p['pool_bytes'] == own['pool_bytes'], (p, own)
-            # what it takes to print the figures, and to read the next line
-            assert abs(p['pools_free'] - own['pools_free']) <= 2, (version, p, own)
-            for key in ('used_bytes', 'free_bytes'):
-                assert abs(p[key] - own[key]) <= 2 * own['pool_bytes'], (version, key, p, own)
-            assert p['arena_bytes'] == p['arenas'] * 64 * p['pool_bytes']
-            assert 0.9 * p['arena_bytes'] < part(e, 'pymalloc') <= p['arena_bytes'], (version, e['breakdown'])
-            print(f'# {version}: {p["arenas"]} arenas, {p["used_bytes"]} in use, {e["survey"]["cpu_usec"]} us of CPU')
-    os.unlink(told)
+        with tempfile.TemporaryDirectory(prefix='plateau-pymalloc-') as folder:
+            compare_pymalloc(version, path, os.path.join(folder, 'told'))
 
 
 def test_pymalloc_pinned():

@@ -48,7 +48,8 @@ class Jvm:
     """Jvm(java, '-Xrs'): a JVM in a folder of its own."""
 
     def __init__(self, java, *options, before=(), env=None, holes_mib=0, **kwargs):
-        self.folder = tempfile.mkdtemp(prefix='plateau-java-')
+        self.place = tempfile.TemporaryDirectory(prefix='plateau-java-')
+        self.folder = self.place.name
         os.chmod(self.folder, 0o777)
         if holes_mib:
             options = (*options, f'-agentpath:{AGENT}={holes_mib}')
@@ -93,7 +94,7 @@ class Jvm:
         self.process.wait(DEADLINE_S)
         self.process.stdout.close()
         left = self.left_over()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self.place.cleanup()
         if not kind:
             assert DUMP not in self.output, self.output
             assert not left, left

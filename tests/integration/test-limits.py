@@ -33,7 +33,8 @@ class Gate:
     """What the stand-in's purge waits at: it rings, and goes on for each byte."""
 
     def __init__(self):
-        self.dir = tempfile.mkdtemp()
+        self.folder = tempfile.TemporaryDirectory()
+        self.dir = self.folder.name
         for name in ('bell', 'gate'):
             os.mkfifo(f'{self.dir}/{name}')
         self.bell, self.gate = (os.open(f'{self.dir}/{name}', os.O_RDWR | os.O_NONBLOCK) for name in ('bell', 'gate'))
@@ -44,7 +45,7 @@ class Gate:
     def __exit__(self, *_):
         os.close(self.bell)
         os.close(self.gate)
-        shutil.rmtree(self.dir)
+        self.folder.cleanup()
 
     def environment(self, library=STANDIN):
         return {**os.environ, 'LD_PRELOAD': library, 'STANDIN_GATE': self.dir}

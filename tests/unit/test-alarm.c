@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "unit/folder.h"
 #include "unit/unit.h"
 
 static char folder[64];
@@ -26,18 +27,11 @@ static int make(const char *name, const char *text) {
 
 static int set_up(void **state _unused_) {
         strcpy(folder, "/tmp/plateau-alarm-XXXXXX");
-        return mkdtemp(folder) ? 0 : -1;
+        return folder_make(folder);
 }
 
 static int tear_down(void **state _unused_) {
-        static const char *const names[] = {"cgroup.event_control", "memory.usage_in_bytes", "memory.events"};
-        char path[128];
-
-        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
-                snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
-                unlink(path);
-        }
-        return rmdir(folder);
+        return folder_remove(folder);
 }
 
 static void test_nothing_there(void **state _unused_) {

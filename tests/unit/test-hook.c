@@ -6,24 +6,18 @@
 #include <sys/syscall.h>
 
 #include "unit/act.h"
+#include "unit/folder.h"
 
 #define SMALL_JSON "{\"target\":\"pusher\",\"text\":\"a \\\"quoted\\\" \\u001b line\"}"
 
 static char dir[] = "/tmp/plateau-hook-XXXXXX";
 
 static int make_dir(void **state _unused_) {
-        return mkdtemp(dir) ? 0 : -1;
+        return folder_make(dir);
 }
 
 static int remove_dir(void **state _unused_) {
-        static const char *const names[] = {"out", "pid", "plain", "binary", "lost"};
-        char path[64];
-
-        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
-                snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
-                unlink(path);
-        }
-        return rmdir(dir);
+        return folder_remove(dir);
 }
 
 static char *in_dir(char path[static 64], const char *name) {

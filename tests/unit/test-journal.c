@@ -16,6 +16,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include "unit/folder.h"
 #include "unit/unit.h"
 #include "util/clock.h"
 
@@ -34,7 +35,7 @@ static int listen_on_path(void) {
 }
 
 static int listen_as_journald(void **state _unused_) {
-        if (!mkdtemp(dir))
+        if (folder_make(dir) < 0)
                 return -1;
         snprintf(path, sizeof(path), "%s/socket", dir);
         return listen_on_path();
@@ -44,8 +45,7 @@ static int stop_listening(void **state _unused_) {
         journal_close();
         log_set_sink(NULL);
         journald_fd = fd_close(journald_fd);
-        unlink(path);
-        return rmdir(dir);
+        return folder_remove(dir);
 }
 
 static size_t next_entry(char *buf, size_t size) {

@@ -18,6 +18,7 @@
 
 #include "action/jvm-event.h"
 #include "sample/stat.h"
+#include "unit/folder.h"
 #include "unit/unit.h"
 #include "util/clock.h"
 #include "util/rootfs.h"
@@ -397,7 +398,7 @@ static int make_dir(void **state _unused_) {
         char path[64];
         int fd;
 
-        if (!mkdtemp(dir))
+        if (folder_make(dir) < 0)
                 return -1;
         snprintf(path, sizeof(path), "%s/libjvm.so", dir);
         fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
@@ -405,11 +406,7 @@ static int make_dir(void **state _unused_) {
 }
 
 static int remove_dir(void **state _unused_) {
-        char path[64];
-
-        snprintf(path, sizeof(path), "%s/libjvm.so", dir);
-        (void)unlink(path);
-        return rmdir(dir);
+        return folder_remove(dir);
 }
 
 int main(void) {

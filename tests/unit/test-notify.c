@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "unit/folder.h"
 #include "unit/unit.h"
 #include "util/clock.h"
 
@@ -16,7 +17,7 @@ static int manager_fd = -1;
 static int listen_as_manager(void **state _unused_) {
         struct sockaddr_un a = {.sun_family = AF_UNIX};
 
-        if (!mkdtemp(dir))
+        if (folder_make(dir) < 0)
                 return -1;
         snprintf(a.sun_path, sizeof(a.sun_path), "%s/s", dir);
         manager_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -26,9 +27,8 @@ static int listen_as_manager(void **state _unused_) {
 }
 
 static int stop_listening(void **state _unused_) {
-        unlink(getenv("NOTIFY_SOCKET"));
         manager_fd = fd_close(manager_fd);
-        return rmdir(dir);
+        return folder_remove(dir);
 }
 
 /* The next datagram, "" when there is none. */

@@ -9,6 +9,7 @@
 
 #include "probe/survey/survey.h"
 #include "unit/act.h"
+#include "unit/folder.h"
 
 static char dir[] = "/tmp/plateau-reclaim-XXXXXX";
 
@@ -138,11 +139,11 @@ static int play_probe(const char *name) {
 /* ---- the test's side ---- */
 
 static int make_dir(void **state _unused_) {
-        return mkdtemp(dir) ? 0 : -1;
+        return folder_make(dir);
 }
 
 static int remove_dir(void **state _unused_) {
-        return rmdir(dir);
+        return folder_remove(dir);
 }
 
 static void probe_rig_init(Rig *r, const char *name) {

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "unit/folder.h"
 #include "unit/unit.h"
 
 /* A directory of its own for each test, removed with its files afterwards. */
@@ -20,7 +21,7 @@ static int tree_new(void **state) {
         static Tree t;
 
         snprintf(t.path, sizeof(t.path), "/tmp/plateau-rootfs-XXXXXX");
-        if (!mkdtemp(t.path))
+        if (folder_make(t.path) < 0)
                 return -1;
         t.fd = rootfs_open_dir(AT_FDCWD, t.path);
         *state = &t;
@@ -28,14 +29,10 @@ static int tree_new(void **state) {
 }
 
 static int tree_free(void **state) {
-        static const char *const names[] = {"file", "fifo", "link"};
         Tree *t = *state;
 
-        for (size_t i = 0; i < ELEMENTSOF(names); i++)
-                unlinkat(t->fd, names[i], 0);
-        unlinkat(t->fd, "dir", AT_REMOVEDIR);
         fd_close(t->fd);
-        return rmdir(t->path);
+        return folder_remove(t->path);
 }
 
 static void put(const Tree *t, const void *p, size_t n) {

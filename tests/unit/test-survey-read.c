@@ -12,6 +12,7 @@
 
 #include "probe/survey/pages.h"
 #include "probe/survey/source.h"
+#include "unit/folder.h"
 #include "unit/unit.h"
 #include "util/clock.h"
 #include "util/rootfs.h"
@@ -178,7 +179,7 @@ static void test_swapped(void **state _unused_) {
         Source s = {.pid = getpid(), .pages = &p, .deadline_usec = UINT64_MAX, .out_of_time = &out_of_time};
         int dir_fd, fd;
 
-        assert_non_null(mkdtemp(folder));
+        assert_int_equal(folder_make(folder), 0);
         dir_fd = rootfs_open_dir(AT_FDCWD, folder);
         fd = openat(dir_fd, "pagemap", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
         assert_int_equal(write(fd, entries, sizeof(entries)), sizeof(entries));
@@ -198,7 +199,7 @@ static void test_swapped(void **state _unused_) {
         pages_done(&p);
         assert_int_equal(unlinkat(dir_fd, "pagemap", 0), 0);
         assert_int_equal(close(dir_fd), 0);
-        assert_int_equal(rmdir(folder), 0);
+        assert_int_equal(folder_remove(folder), 0);
 }
 
 /* What is not there reads as zero, and is not there afterwards either. */

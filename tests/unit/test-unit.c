@@ -11,6 +11,7 @@
 #include <systemd/sd-bus.h>
 
 #include "unit/act.h"
+#include "unit/folder.h"
 
 static char dir[] = "/tmp/plateau-bus-XXXXXX";
 static char address[128];
@@ -154,7 +155,7 @@ static pid_t start_manager(void) {
 static bool has_bus;
 
 static int set_up(void **state _unused_) {
-        if (!mkdtemp(dir))
+        if (folder_make(dir) < 0)
                 return -1;
         snprintf(address, sizeof(address), "unix:path=%s/bus", dir);
         setenv("DBUS_SYSTEM_BUS_ADDRESS", address, 1);
@@ -163,13 +164,7 @@ static int set_up(void **state _unused_) {
 }
 
 static int tear_down(void **state _unused_) {
-        char path[64];
-
-        snprintf(path, sizeof(path), "%s/bus", dir);
-        unlink(path);
-        snprintf(path, sizeof(path), "%s/config", dir);
-        unlink(path);
-        return rmdir(dir);
+        return folder_remove(dir);
 }
 
 static int with_bus(void **state _unused_) {

@@ -6,10 +6,10 @@
 #pragma once
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "unit/folder.h"
 #include "unit/unit.h"
 
 typedef struct Tree {
@@ -42,21 +42,16 @@ static inline size_t fixture_read(const char *path, char *buf, size_t size) {
 static inline Tree tree_new(void) {
         Tree t = {.path = "/tmp/plateau-tree-XXXXXX"};
 
-        assert_non_null(mkdtemp(t.path));
+        assert_int_equal(folder_make(t.path), 0);
         t.fd = open(t.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         assert_true(t.fd >= 0);
         return t;
 }
 
-static inline int tree_remove_one(const char *path, const struct stat *st _unused_, int type _unused_,
-                                  struct FTW *f _unused_) {
-        return remove(path);
-}
-
 static inline void tree_free(Tree *t) {
         if (t->fd >= 0) {
                 fd_close(t->fd);
-                nftw(t->path, tree_remove_one, 16, FTW_DEPTH | FTW_PHYS);
+                (void)folder_remove(t->path);
         }
         t->fd = -1;
 }
