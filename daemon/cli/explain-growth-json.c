@@ -22,7 +22,7 @@ static void put_address(Json *j, const char *key, uint64_t addr) {
 
 static void put_range(Json *j, unsigned class) {
         json_kv_u64(j, "from_bytes", size_class_start(class));
-        json_kv_u64(j, "to_bytes", class < 64 ? size_class_start(class) : size_class_start(class + 1) - 16);
+        json_kv_u64(j, "to_bytes", size_class_end(class));
 }
 
 /* A table's key and its begin; false: what it would tell is not known. */

@@ -62,6 +62,14 @@ static bool is_shown(int64_t grown, int64_t most, size_t i) {
         return i < ROWS_MAX && grown > 0 && (double)grown >= SHARE_LEAST * (double)most;
 }
 
+/* Chunks a second, with a digit behind the point where they are few. */
+static const char *count_rate(char buf[static FORMAT_MAX], int64_t grown, double seconds) {
+        if (seconds <= 0)
+                return strcpy(buf, "?");
+        snprintf(buf, FORMAT_MAX, "%.*f", grown > -100 && grown < 100, (double)grown / seconds);
+        return buf;
+}
+
 static void draw_sizes(Screen *s, const GrowthRows *r) {
         int64_t most = r->n_sizes ? r->sizes[0].used_bytes : 0;
         size_t free_at = 0;
@@ -77,20 +85,15 @@ static void draw_sizes(Screen *s, const GrowthRows *r) {
         for (size_t i = 0; i < r->n_sizes; i++) {
                 const GrowthSizeRow *row = &r->sizes[i];
                 _cleanup_buf_ Buf size = BUF_NULL;
-                char used[FORMAT_MAX], gone[FORMAT_MAX];
+                char x[FORMAT_MAX], y[FORMAT_MAX], z[FORMAT_MAX], w[FORMAT_MAX];
 
                 if (!is_shown(row->used_bytes, most, i) && !(i == free_at && row->free_bytes > 0))
                         continue;
                 growth_size(&size, row->class);
                 screen_pad(s, INDENT);
-                screen_putf(s, STYLE_PLAIN, "%12s %10.*f  %12s %10.*f   %s",
-                            rate(used, row->used_bytes, r->size_seconds),
-                            row->n_used > -100 &&
-                                    row->n_used<100, (double)row->n_used / r->size_seconds,
-                                                rate(gone, row->free_bytes, r->size_seconds), row->n_free> -
-                                            100 &&
-                                    row->n_free < 100,
-                            (double)row->n_free / r->size_seconds, buf_str(&size));
+                screen_putf(s, STYLE_PLAIN, "%12s %10s  %12s %10s   %s", rate(x, row->used_bytes, r->size_seconds),
+                            count_rate(y, row->n_used, r->size_seconds), rate(z, row->free_bytes, r->size_seconds),
+                            count_rate(w, row->n_free, r->size_seconds), buf_str(&size));
                 screen_end(s);
         }
 }

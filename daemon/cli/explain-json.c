@@ -4,15 +4,20 @@
 #include "probe/survey/size-class.h"
 #include "util/json.h"
 
+static bool is_whole(const Survey *v) {
+        return (v->flags & SURVEY_HAVE_HEAP) && (v->flags & SURVEY_HEAP_COMPLETE);
+}
+
+/* What chunks add up to is told only where all of them were read, as in the daemon's status. */
 static void put_heap(Json *j, const Survey *v) {
-        bool have = v->flags & SURVEY_HAVE_HEAP, trim = v->flags & SURVEY_HAVE_TRIM,
-             params = v->flags & SURVEY_HAVE_THRESHOLDS;
+        bool have = is_whole(v), trim = v->flags & SURVEY_HAVE_TRIM, params = v->flags & SURVEY_HAVE_THRESHOLDS,
+             heads = (v->flags & SURVEY_HAVE_HEAP) && !(v->flags & SURVEY_OUT_OF_TIME);
 
         json_key(j, "heap");
         json_object_begin(j);
         json_kv_string(j, "layout", v->layout[0] ? v->layout : NULL);
-        json_kv_u64_or_null(j, "arenas", have, v->n_arenas);
-        json_kv_u64_or_null(j, "system_bytes", have, v->system_bytes);
+        json_kv_u64_or_null(j, "arenas", heads, v->n_arenas);
+        json_kv_u64_or_null(j, "system_bytes", heads, v->system_bytes);
         json_kv_u64_or_null(j, "in_use_bytes", have, v->in_use_bytes);
         json_kv_u64_or_null(j, "free_bytes", have, v->free_bytes);
         json_kv_u64_or_null(j, "fastbin_bytes", have, v->heap.fast_bytes);
@@ -36,11 +41,12 @@ static void put_arenas(Json *j, const Survey *v) {
 
                 json_object_begin(j);
                 json_kv_u64(j, "system_bytes", a->system_bytes);
-                json_kv_u64(j, "in_use_bytes", a->in_use_bytes);
-                json_kv_u64(j, "free_bytes", a->free_bytes);
-                json_kv_u64(j, "top_bytes", a->top_bytes);
-                json_kv_u64_or_null(j, "trimmable_bytes", v->flags & SURVEY_HAVE_TRIM, a->trim_resident_bytes);
-                json_kv_u64(j, "pinned_bytes", a->pinned_bytes);
+                json_kv_u64_or_null(j, "in_use_bytes", !a->torn, a->in_use_bytes);
+                json_kv_u64_or_null(j, "free_bytes", !a->torn, a->free_bytes);
+                json_kv_u64_or_null(j, "top_bytes", !a->torn, a->top_bytes);
+                json_kv_u64_or_null(j, "trimmable_bytes", !a->torn && v->flags & SURVEY_HAVE_TRIM,
+                                    a->trim_resident_bytes);
+                json_kv_u64_or_null(j, "pinned_bytes", !a->torn, a->pinned_bytes);
                 json_kv_u64_or_null(j, "threads", a->n_attached != SURVEY_UNCOUNTED, a->n_attached);
                 json_kv_bool(j, "torn", a->torn);
                 json_object_end(j);
@@ -50,6 +56,10 @@ static void put_arenas(Json *j, const Survey *v) {
 
 static void put_sizes(Json *j, const Survey *first, const Survey *last) {
         json_key(j, "sizes");
+        if (!is_whole(last)) {
+                json_nil(j);
+                return;
+        }
         json_array_begin(j);
         for (unsigned i = 0; i < SIZE_CLASSES; i++) {
                 const SizeClass *a = &first->heap.classes[i], *b = &last->heap.classes[i];
@@ -62,7 +72,11 @@ static void put_sizes(Json *j, const Survey *first, const Survey *last) {
                 json_kv_u64(j, "in_use_bytes", b->used_bytes);
                 json_kv_u64(j, "free", b->n_free);
                 json_kv_u64(j, "free_bytes", b->free_bytes);
-                json_kv_i64(j, "grown_bytes", (int64_t)(b->used_bytes - a->used_bytes));
+                json_key(j, "grown_bytes");
+                if (is_whole(first))
+                        json_i64(j, (int64_t)(b->used_bytes - a->used_bytes));
+                else
+                        json_nil(j);
                 json_object_end(j);
         }
         json_array_end(j);

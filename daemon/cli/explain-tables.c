@@ -13,7 +13,7 @@
 static const char *const labels[_PART_MAX] = {
         [PART_MAIN_HEAP] = "main heap",
         [PART_ARENAS] = "thread arenas",
-        [PART_MMAPPED] = "malloc's large blocks",
+        [PART_MMAPPED] = "malloc's large chunks",
         [PART_ALLOCATOR] = "allocator",
         [PART_PYTHON] = "Python's arenas",
         [PART_JAVA_HEAP] = "Java heap",
@@ -243,7 +243,7 @@ static void draw_arenas(Screen *s, const Survey *v) {
                                             a->pinned_bytes};
 
                 for (size_t k = 0; k < ELEMENTSOF(figures); k++)
-                        screen_putf(s, STYLE_PLAIN, "%9s", format_bytes(x, figures[k]));
+                        screen_putf(s, STYLE_PLAIN, "%9s", k > 0 && a->torn ? "?" : format_bytes(x, figures[k]));
                 if (a->n_attached == SURVEY_UNCOUNTED)
                         screen_putf(s, STYLE_DIM, "%9s", "?");
                 else
@@ -260,7 +260,7 @@ static void draw_sizes(Screen *s, const Explanation *e) {
         char x[FORMAT_MAX], y[FORMAT_MAX], z[FORMAT_MAX], w[FORMAT_MAX];
 
         screen_end(s);
-        screen_putf(s, STYLE_DIM, " %8s%11s%9s%11s%9s%11s", "blocks of", "in use", "", "free", "", "grown");
+        screen_putf(s, STYLE_DIM, " %8s%11s%9s%11s%9s%11s", "chunks of", "in use", "", "free", "", "grown");
         screen_end(s);
         for (unsigned i = 0; i < SIZE_CLASSES; i++) {
                 if (last[i].n_used == 0 && last[i].n_free == 0)
@@ -268,7 +268,7 @@ static void draw_sizes(Screen *s, const Explanation *e) {
                 screen_putf(s, STYLE_PLAIN, "%9s%11llu%10s%10llu%10s", format_bytes(x, size_class_start(i)),
                             (unsigned long long)last[i].n_used, format_bytes(y, last[i].used_bytes),
                             (unsigned long long)last[i].n_free, format_bytes(z, last[i].free_bytes));
-                if (e->n_looks > 1)
+                if (e->n_looks > 1 && e->first->flags & SURVEY_HEAP_COMPLETE)
                         screen_putf(s, STYLE_PLAIN, "%11s",
                                     format_signed_bytes(w, (int64_t)(last[i].used_bytes - first[i].used_bytes)));
                 screen_end(s);
@@ -279,6 +279,7 @@ void explain_long(Screen *s, const Explanation *e) {
         if (!(e->last->flags & SURVEY_HAVE_HEAP))
                 return;
         draw_arenas(s, e->last);
-        draw_sizes(s, e);
+        if (e->last->flags & SURVEY_HEAP_COMPLETE)
+                draw_sizes(s, e);
         screen_end(s);
 }

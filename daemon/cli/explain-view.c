@@ -130,6 +130,12 @@ static bool has_heap(const Explanation *e) {
 static void draw_no_heap(Screen *s, const Explanation *e) {
         const char *name = e->last->allocator;
 
+        if (e->last->flags & SURVEY_OUT_OF_TIME && !(e->last->flags & SURVEY_HAVE_HEAP)) {
+                explain_label(s, "heap");
+                screen_item(s, EXPLAIN_INDENT, STYLE_BAD, "not looked for: the time allowed was over (--budget)");
+                screen_end(s);
+                return;
+        }
         if (!name[0] || strncmp(name, "glibc", 5) == 0 || e->call.asked)
                 return;
         explain_label(s, "heap");
@@ -148,24 +154,23 @@ static void draw_heap(Screen *s, const Explanation *e) {
                 return;
         }
         explain_label(s, "heap");
-        screen_item(s, EXPLAIN_INDENT, STYLE_PLAIN, "%s in %llu arena%s", format_bytes(x, v->system_bytes),
-                    (unsigned long long)v->n_arenas, v->n_arenas == 1 ? "" : "s");
-        screen_item(s, EXPLAIN_INDENT, STYLE_PLAIN, "%s in use", format_bytes(x, v->in_use_bytes));
-        screen_item(s, EXPLAIN_INDENT, STYLE_PLAIN, "%s free", format_bytes(x, v->free_bytes));
+        if (!(v->flags & SURVEY_OUT_OF_TIME))
+                screen_item(s, EXPLAIN_INDENT, STYLE_PLAIN, "%s in %llu arena%s", format_bytes(x, v->system_bytes),
+                            (unsigned long long)v->n_arenas, v->n_arenas == 1 ? "" : "s");
+        if (v->flags & SURVEY_HEAP_COMPLETE) {
+                screen_item(s, EXPLAIN_INDENT, STYLE_PLAIN, "%s in use", format_bytes(x, v->in_use_bytes));
+                screen_item(s, EXPLAIN_INDENT, STYLE_PLAIN, "%s free", format_bytes(x, v->free_bytes));
+        }
         if (v->mmapped_bytes)
                 screen_item(s, EXPLAIN_INDENT, STYLE_PLAIN, "%s in %llu mapping%s of their own",
                             format_bytes(x, v->mmapped_bytes), (unsigned long long)v->n_mmapped,
                             v->n_mmapped == 1 ? "" : "s");
+        if (!(v->flags & SURVEY_HEAP_COMPLETE))
+                screen_item(s, EXPLAIN_INDENT, STYLE_BAD, "what is in use and what is free is not known: %s",
+                            v->flags & SURVEY_OUT_OF_TIME ? "the time allowed was over (--budget)"
+                            : v->flags & SURVEY_SWAPPED   ? "parts of it are swapped out, and were left there"
+                                                          : "it changed faster than it could be read");
         screen_end(s);
-        if (!(v->flags & SURVEY_HEAP_COMPLETE)) {
-                explain_label(s, "");
-                screen_words(s, EXPLAIN_INDENT, STYLE_BAD,
-                             v->flags & SURVEY_OUT_OF_TIME ? "not complete: the time allowed was over"
-                             : v->flags & SURVEY_SWAPPED
-                                     ? "not complete: parts of it are swapped out, and were left there"
-                                     : "torn: it changed faster than it could be read; trust no figure of it");
-                screen_end(s);
-        }
 }
 
 /* What a trim gives, and by how little the rest is held. */
@@ -173,7 +178,7 @@ static void draw_trim(Screen *s, const Explanation *e) {
         const HeapStats *h = &e->last->heap;
         char x[FORMAT_MAX];
 
-        if (!has_heap(e))
+        if (!has_heap(e) || !(e->last->flags & SURVEY_HEAP_COMPLETE))
                 return;
         explain_label(s, "trim");
         if (e->last->flags & SURVEY_HAVE_TRIM)

@@ -49,9 +49,9 @@ void growth_content(Buf *b, const unsigned char *p, size_t n) {
 }
 
 void growth_size(Buf *b, unsigned class) {
-        uint64_t from = size_class_start(class), to = size_class_start(class + 1) - 1;
+        uint64_t from = size_class_start(class), to = size_class_end(class);
 
-        if (from < 1024)
+        if (from == to)
                 buf_addf(b, "%llu B", (unsigned long long)from);
         else
                 buf_addf(b, "%llu-%llu B", (unsigned long long)from, (unsigned long long)to);

@@ -37,5 +37,5 @@ const char *growth_word_name(unsigned kind);
 void growth_chars(Buf *b, unsigned chars);
 /* growth_content() - bytes as a C string would have them, without quotes. */
 void growth_content(Buf *b, const unsigned char *p, size_t n);
-/* growth_size() - the sizes of a class: "144 B", "1,024-1,151 B". */
+/* growth_size() - the sizes of a class: "144 B", "1024-1136 B". */
 void growth_size(Buf *b, unsigned class);

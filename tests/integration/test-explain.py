@@ -3,6 +3,7 @@
 """plateau explain on real processes: figures against the target's own mallinfo2, verdicts against known causes."""
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -152,6 +153,13 @@ HOT_THREAD_BYTES = 128 * (32768 + 16 + 31) + 7 * sum(range(32, 1040 + 1, 16))
 REST_BYTES = 4 * MIB
 
 
+def assert_no_figure(e):
+    """What chunks add up to is not told where they were not all read."""
+    heap = e['heap']
+    assert all(heap[key] is None for key in ('in_use_bytes', 'free_bytes', 'trimmable_bytes', 'pinned_bytes', 'chunks_in_use',
+                                             'chunks_free', 'fastbin_bytes', 'top_bytes')) and e['sizes'] is None, (heap, e['sizes'])
+
+
 def test_while_it_changes():
     """a heap that changes all the time gives figures that hold together and can be, or says that they do not"""
     n_complete = 0
@@ -163,14 +171,15 @@ def test_while_it_changes():
                 if heap['system_bytes'] is None: # not even its head held still
                     assert not survey['complete'] and survey['torn'] > 0, survey
                     continue
-                assert heap['in_use_bytes'] + heap['free_bytes'] == heap['system_bytes'], heap
                 assert survey['read_bytes'] < 20 * heap['system_bytes'] + 64 * MIB, (survey, heap['system_bytes']) # retries end
                 if survey['complete']:
                     n_complete += 1
+                    assert heap['in_use_bytes'] + heap['free_bytes'] == heap['system_bytes'], heap
                     assert survey['torn'] == 0 and survey['unread_bytes'] == 0, survey
                     assert heap['in_use_bytes'] < n_threads * HOT_THREAD_BYTES + REST_BYTES, heap
                 else:
                     assert survey['torn'] > 0, survey
+                    assert_no_figure(e)
             assert t.ask('?')['ok'] == '1'
     print(f'# {n_complete} of 30 looks were complete')
 
@@ -255,6 +264,11 @@ def test_budget():
     with Target(MKLEAK, 'fragment', 'size_mib=256', 'hole_bytes=1000') as t:
         e = explain(t.pid, '--budget', '1ms')
         assert not e['survey']['complete'] and e['survey']['out_of_time'], e['survey']
+        assert_no_figure(e)
+        assert e['heap']['system_bytes'] is None, e['heap']
+        said = subprocess.run([PLATEAU, 'explain', '--probe', PROBE, '--budget', '1ms', str(t.pid)], capture_output=True, text=True,
+                              check=True).stdout
+        assert 'the time allowed was over' in said and not re.search(r'heap .*[0-9] .?B (in use|free)', said), said
 
 
 def judge(cause, results):

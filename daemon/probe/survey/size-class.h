@@ -28,3 +28,8 @@ static inline unsigned size_class(uint64_t bytes) {
 static inline uint64_t size_class_start(unsigned i) {
         return i < 64 ? i * 16ULL : (8ULL + (i - 64) % 8) << ((i - 64) / 8 + 7);
 }
+
+/* size_class_end() - the largest one. */
+static inline uint64_t size_class_end(unsigned i) {
+        return size_class_start(i + 1) - 16;
+}
