@@ -88,7 +88,7 @@ static void take_arenas(const Survey *s, DiagnoseLook *l) {
                         l->arena_free_bytes += s->arenas[i].free_bytes;
 }
 
-/* Blocks that malloc would have mapped one by one before it raised its threshold. */
+/* Chunks that malloc would have mapped one by one before it raised its threshold. */
 static void take_large(const Survey *s, DiagnoseLook *l) {
         for (unsigned i = size_class(128 * 1024); i < SIZE_CLASSES; i++)
                 l->large_free_bytes += s->heap.classes[i].free_bytes;

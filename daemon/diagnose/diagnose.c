@@ -407,7 +407,7 @@ static void add_remedy(Verdict *v, RemedyKind kind, double gain) {
                 }
 }
 
-/* malloc raises the size from which a block is a mapping of its own to the largest such block that was freed, up to 32
+/* malloc raises the size from which a chunk is a mapping of its own to the largest such chunk that was freed, up to 32
  * MiB (mallopt(3), M_MMAP_THRESHOLD; glibc 2.5): what is below then stays in the heap when it is freed. */
 static double gain_of_threshold(const DiagnoseLook *l) {
         double large = fmin((double)l->large_free_bytes, (double)l->part_bytes[DIAGNOSE_HEAP_FREE]);

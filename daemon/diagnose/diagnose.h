@@ -51,7 +51,7 @@ typedef struct DiagnoseLook {
         uint64_t trim_bytes;                 /* what malloc_trim would give back */
         uint64_t pinned_bytes;               /* free, but on a page with something live */
         uint64_t n_arenas, arena_free_bytes; /* thread arenas alone: free bytes in them, their tops with */
-        uint64_t large_free_bytes;           /* free in blocks that malloc's default maps one by one */
+        uint64_t large_free_bytes;           /* free in chunks that malloc's default maps one by one */
         uint64_t mmap_threshold_bytes;       /* that malloc has come to; 0 = not known, or fixed by the program */
         uint64_t usage_bytes;                /* what is compared with the limit; 0 = not known: RSS then */
         uint64_t n_threads;
@@ -88,7 +88,7 @@ typedef enum RemedyKind {
         REMEDY_RECLAIM,        /* purge now */
         REMEDY_ARENA_MAX,      /* MALLOC_ARENA_MAX=2 at the next start */
         REMEDY_OTHER_MALLOC,   /* jemalloc by LD_PRELOAD at the next start */
-        REMEDY_MMAP_THRESHOLD, /* large blocks pin the heap: a lower, fixed M_MMAP_THRESHOLD */
+        REMEDY_MMAP_THRESHOLD, /* large chunks pin the heap: a lower, fixed M_MMAP_THRESHOLD */
         REMEDY_FIX_LEAK,       /* in the program; size class and rate say where to look */
         REMEDY_LIMIT,          /* the working set needs more than the limit */
         REMEDY_FILES,          /* what is mapped or cached: drop it, or count it in the limit */

@@ -126,7 +126,7 @@ static void say_threshold(Buf *b, const Advice *a, const Remedy *r) {
 
         buf_addf(
                 b,
-                "large blocks outside the heap from the next start on: %s is free in blocks of 128 KiB and more, which "
+                "large chunks outside the heap from the next start on: %s is free in chunks of 131 kB and more, which "
                 "then go back when they are freed (glibc has raised the size for that to %s by itself)",
                 format_bytes(large, r->gain_bytes), format_bytes(now, a->last->mmap_threshold_bytes));
 }
@@ -166,7 +166,7 @@ static void say_leak(Buf *b, const Advice *a, const Remedy *r _unused_) {
 
         buf_adds(b, "find what keeps it");
         if (sized)
-                buf_addf(b, ": blocks of %s", format_bytes(size, size_class_start((unsigned)v->size_class)));
+                buf_addf(b, ": chunks of %s", format_bytes(size, size_class_start((unsigned)v->size_class)));
         if (hourly >= 1 && hourly < 1e18)
                 buf_addf(b, "%s %s an hour", sized ? "," : ":", format_bytes(rate, (uint64_t)hourly));
         if (is_python(a))

@@ -46,7 +46,7 @@ static void say_class(Buf *b, const Verdict *v) {
 
         if (v->size_class < 0)
                 return;
-        buf_addf(b, "; most of it in blocks of %s", format_bytes(size, size_class_start((unsigned)v->size_class)));
+        buf_addf(b, "; most of it in chunks of %s", format_bytes(size, size_class_start((unsigned)v->size_class)));
         buf_addf(b, " (%s, %.*f of them a second)", format_rate(rate, v->class_bytes_per_s),
                  v->class_n_per_s < 10 ? 2 : 0, v->class_n_per_s);
 }

@@ -255,7 +255,7 @@ def test_all():
         for part in e['breakdown']:
             assert not part['name'] or part['name'] in text, part
         assert len(re.findall(r'\n.* 0x[0-9a-f]+', text)) == len(e['arenas']), text
-        assert 'blocks of' in text, text
+        assert 'chunks of' in text, text
 
 
 if __name__ == '__main__':

@@ -122,7 +122,7 @@ static void test_words(void **state _unused_) {
                  .command = "MALLOC_ARENA_MAX=2"},
                 {.look = {.mmap_threshold_bytes = 12000000},
                  .remedy = {.kind = REMEDY_MMAP_THRESHOLD, .gain_bytes = 300000000},
-                 .text = "large blocks outside the heap from the next start on: 300 MB is free in blocks of 128 KiB "
+                 .text = "large chunks outside the heap from the next start on: 300 MB is free in chunks of 131 kB "
                          "and "
                          "more, which then go back when they are freed (glibc has raised the size for that to 12.0 MB "
                          "by "
@@ -131,7 +131,7 @@ static void test_words(void **state _unused_) {
                 {.verdict = {.size_class = 9, .class_bytes_per_s = 1000},
                  .look = {.known = 1 << DIAGNOSE_PYTHON, .part_bytes = {[DIAGNOSE_PYTHON] = 1}},
                  .remedy = {.kind = REMEDY_FIX_LEAK},
-                 .text = "find what keeps it: blocks of 144 B, 3.60 MB an hour; the census tells which types grow",
+                 .text = "find what keeps it: chunks of 144 B, 3.60 MB an hour; the census tells which types grow",
                  .command = "plateau inspect 7 --diff 60"},
                 {.verdict = {.size_class = -1, .part_bytes_per_s = 1000},
                  .remedy = {.kind = REMEDY_FIX_LEAK},
