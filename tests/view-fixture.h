@@ -108,9 +108,10 @@ static inline void fixture_diagnosis(Diagnosis *d) {
                 .trimmable_bytes = 268 * FIXTURE_MB,
                 .last = {.rss_bytes = 3900 * FIXTURE_MB,
                          .trim_known = true,
+                         .known = 1u << DIAGNOSE_HEAP_USED | 1u << DIAGNOSE_HEAP_FREE,
                          .trim_bytes = 268 * FIXTURE_MB,
-                         .part_bytes = {[DIAGNOSE_HEAP_USED] = 2900 * FIXTURE_MB,
-                                        [DIAGNOSE_HEAP_FREE] = 788 * FIXTURE_MB}},
+                         .part_bytes =
+                                 {[DIAGNOSE_HEAP_USED] = 2900 * FIXTURE_MB, [DIAGNOSE_HEAP_FREE] = 788 * FIXTURE_MB}},
                 .verdict = {.kind = VERDICT_LIVE_GROWTH,
                             .confidence = 0.9,
                             .part = DIAGNOSE_HEAP_USED,

@@ -60,12 +60,17 @@ static int largest_left(const DiagnoseLook *l, uint32_t chosen) {
 /* The largest parts, and the sum of all others. Return: how many. */
 static size_t choose(const Screen *s, const Explanation *e, Section *ret) {
         static const Style colours[] = {STYLE_ACCENT, STYLE_GOOD, STYLE_PLAIN, STYLE_DIM};
-        const DiagnoseLook *l = &e->looks[e->n_looks - 1];
+        DiagnoseLook look = e->looks[e->n_looks - 1];
+        const DiagnoseLook *l = &look;
         const Glyphs *g = s->term->glyph;
         uint64_t rest = l->rss_bytes;
+        bool whole;
         uint32_t chosen = 0;
         size_t n = 0, fill = 0;
 
+        look.part_bytes[DIAGNOSE_HEAP_USED] = diagnose_part_bytes(l, DIAGNOSE_HEAP_USED, &whole);
+        if (whole)
+                look.part_bytes[DIAGNOSE_HEAP_FREE] = 0;
         while (n < SECTIONS_MAX - 1) {
                 int p = largest_left(l, chosen);
                 bool is_free = p == DIAGNOSE_HEAP_FREE || p == DIAGNOSE_PYTHON_FREE;
@@ -73,8 +78,9 @@ static size_t choose(const Screen *s, const Explanation *e, Section *ret) {
                 if (p < 0 || l->part_bytes[p] == 0)
                         break;
                 chosen |= 1u << p;
-                ret[n++] = (Section){labels[p], is_free ? g->fill_free : g->fill[fill],
-                                     is_free ? STYLE_WARN : colours[fill], l->part_bytes[p]};
+                ret[n++] = (Section){whole && p == DIAGNOSE_HEAP_USED ? "heap" : labels[p],
+                                     is_free ? g->fill_free : g->fill[fill], is_free ? STYLE_WARN : colours[fill],
+                                     l->part_bytes[p]};
                 fill += !is_free;
                 rest -= min_of(rest, l->part_bytes[p]);
         }

@@ -356,12 +356,21 @@ static bool copies_grow(const DiagnoseInput *in, const Verdict *v) {
 
 /* ---- what is there */
 
+uint64_t diagnose_part_bytes(const DiagnoseLook *l, DiagnosePart p, bool *ret_whole) {
+        *ret_whole = p == DIAGNOSE_HEAP_USED && !(l->known >> p & 1);
+        return l->part_bytes[p] + (*ret_whole ? l->part_bytes[DIAGNOSE_HEAP_FREE] : 0);
+}
+
 static DiagnosePart largest_part(const DiagnoseLook *l) {
         DiagnosePart best = DIAGNOSE_HEAP_USED;
+        bool whole;
+        uint64_t bytes = diagnose_part_bytes(l, best, &whole);
 
         for (unsigned p = 0; p < _DIAGNOSE_PART_MAX; p++)
-                if ((l->known >> p & 1) && !is_of_cgroup((DiagnosePart)p) && l->part_bytes[p] > l->part_bytes[best])
+                if ((l->known >> p & 1) && !is_of_cgroup((DiagnosePart)p) && l->part_bytes[p] > bytes) {
                         best = (DiagnosePart)p;
+                        bytes = l->part_bytes[p];
+                }
         return best;
 }
 

@@ -124,6 +124,10 @@ typedef struct Verdict {
         Remedy remedies[VERDICT_REMEDIES_MAX]; /* in the order to try; ends with REMEDY_NONE */
 } Verdict;
 
+/* diagnose_part_bytes() - of a part; of DIAGNOSE_HEAP_USED, where it is not known which of the heap that is, all of the
+ * heap: then @ret_whole is true. */
+uint64_t diagnose_part_bytes(const DiagnoseLook *l, DiagnosePart p, bool *ret_whole);
+
 /* diagnose() - @in->n >= 1. */
 void diagnose(const DiagnoseInput *in, Verdict *ret);
 

@@ -12,17 +12,18 @@ typedef struct Figures {
 
 static void figures(const Verdict *v, const DiagnoseLook *l, Figures *f) {
         uint64_t free_bytes = l->part_bytes[DIAGNOSE_HEAP_FREE];
+        bool whole;
 
         format_bytes(f->rss, l->rss_bytes);
         format_bytes(f->free, free_bytes);
         format_bytes(f->trim, l->trim_bytes);
         format_bytes(f->held, free_bytes > l->trim_bytes ? free_bytes - l->trim_bytes : 0);
-        format_bytes(f->part, l->part_bytes[v->part]);
+        format_bytes(f->part, diagnose_part_bytes(l, v->part, &whole));
         format_rate(f->rate, v->part_bytes_per_s);
         format_rate(f->late, v->late_bytes_per_s);
 }
 
-static const char *part_text(DiagnosePart p) {
+static const char *text_of(DiagnosePart p) {
         static const char *const texts[_DIAGNOSE_PART_MAX] = {
                 [DIAGNOSE_HEAP_USED] = "memory that the program holds in malloc's heap",
                 [DIAGNOSE_HEAP_FREE] = "memory that is free in malloc's heap",
@@ -39,6 +40,13 @@ static const char *part_text(DiagnosePart p) {
                 [DIAGNOSE_KERNEL] = "kernel memory of its cgroup",
         };
         return texts[p];
+}
+
+static const char *part_text(const Verdict *v, const DiagnoseLook *l) {
+        bool whole;
+
+        (void)diagnose_part_bytes(l, v->part, &whole);
+        return whole ? "malloc's heap, in use and free" : text_of(v->part);
 }
 
 static void say_class(Buf *b, const Verdict *v) {
@@ -93,7 +101,7 @@ void diagnosis_sentence(Buf *b, const Verdict *v, const DiagnoseLook *last) {
                          f.free, f.trim);
                 break;
         case VERDICT_LIVE_GROWTH:
-                buf_addf(b, "%s grows by %s, and is %s now", part_text(v->part), f.rate, f.part);
+                buf_addf(b, "%s grows by %s, and is %s now", text_of(v->part), f.rate, f.part);
                 if (v->part == DIAGNOSE_JAVA)
                         say_java_used(b, last);
                 else
@@ -104,13 +112,13 @@ void diagnosis_sentence(Buf *b, const Verdict *v, const DiagnoseLook *last) {
                         say_java_room(b, last, &f);
                         break;
                 }
-                buf_addf(b, "%s grew by %s and has slowed down to %s: it comes to its end", part_text(v->part), f.rate,
+                buf_addf(b, "%s grew by %s and has slowed down to %s: it comes to its end", text_of(v->part), f.rate,
                          f.late);
                 break;
         case VERDICT_FILES:
         case VERDICT_SHARED:
         case VERDICT_STACKS:
-                buf_addf(b, "%s: %s", part_text(v->part), f.part);
+                buf_addf(b, "%s: %s", part_text(v, last), f.part);
                 if (v->growing)
                         buf_addf(b, ", growing by %s", f.rate);
                 break;
@@ -120,10 +128,10 @@ void diagnosis_sentence(Buf *b, const Verdict *v, const DiagnoseLook *last) {
                 break;
         case VERDICT_STEADY:
                 buf_addf(b, "nothing grew, and a trim would give back %s; the most is %s: %s",
-                         last->trim_known ? f.trim : "an unknown amount", part_text(v->part), f.part);
+                         last->trim_known ? f.trim : "an unknown amount", part_text(v, last), f.part);
                 break;
         default:
-                buf_addf(b, "%s: %s of %s", part_text(v->part), f.part, f.rss);
+                buf_addf(b, "%s: %s of %s", part_text(v, last), f.part, f.rss);
                 buf_adds(b, v->growing ? "; no one cause outweighs the others"
                                        : "; whether it grows takes a second look");
                 break;

@@ -3,6 +3,7 @@
 
 #include <elf.h>
 
+#include "report/diagnosis.h"
 #include "unit/unit.h"
 
 #define MIB (UINT64_C(1) << 20)
@@ -176,6 +177,17 @@ static void test_words(void **state _unused_) {
         }
 }
 
+static void test_untold_heap(void **state _unused_) {
+        const DiagnoseLook l = {.rss_bytes = 210000000,
+                                .part_bytes = {[DIAGNOSE_HEAP_USED] = 60000000, [DIAGNOSE_HEAP_FREE] = 50000000}};
+        const Verdict v = {.kind = VERDICT_UNKNOWN, .part = DIAGNOSE_HEAP_USED};
+        _cleanup_buf_ Buf b = BUF_NULL;
+
+        diagnosis_sentence(&b, &v, &l);
+        assert_string_equal(buf_str(&b), "malloc's heap, in use and free: 110 MB of 210 MB; whether it grows takes a "
+                                         "second look");
+}
+
 static void test_largest(void **state _unused_) {
         static Survey s = {.n_parts = 4,
                            .parts = {{.kind = PART_FILES, .name = "/a", .rss_bytes = 1},
@@ -192,6 +204,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_jemalloc),
                 cmocka_unit_test(test_words),
+                cmocka_unit_test(test_untold_heap),
                 cmocka_unit_test(test_largest),
         };
 

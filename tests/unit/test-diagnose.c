@@ -359,7 +359,27 @@ static void test_partial_looks(void **state _unused_) {
         }
 }
 
-/* The size whose chunks in use grow, with its rate. */
+/* A heap that was not read whole is the largest part as a whole, and its halves are no figures. */
+static void test_untold_heap(void **state _unused_) {
+        DiagnoseLook l = {.rss_bytes = 210 * (uint64_t)MIB,
+                          .known = 1u << DIAGNOSE_ANONYMOUS,
+                          .part_bytes = {[DIAGNOSE_HEAP_USED] = 60 * (uint64_t)MIB,
+                                         [DIAGNOSE_HEAP_FREE] = 50 * (uint64_t)MIB,
+                                         [DIAGNOSE_ANONYMOUS] = 100 * (uint64_t)MIB}};
+        bool whole;
+        Verdict v;
+
+        diagnose(&(DiagnoseInput){&l, 1, 0}, &v);
+        assert_int_equal(v.kind, VERDICT_UNKNOWN);
+        assert_int_equal(v.part, DIAGNOSE_HEAP_USED);
+        assert_int_equal(diagnose_part_bytes(&l, v.part, &whole), 110 * (uint64_t)MIB);
+        assert_true(whole);
+        l.known |= 1u << DIAGNOSE_HEAP_USED | 1u << DIAGNOSE_HEAP_FREE;
+        diagnose(&(DiagnoseInput){&l, 1, 0}, &v);
+        assert_int_equal(diagnose_part_bytes(&l, DIAGNOSE_HEAP_USED, &whole), 60 * (uint64_t)MIB);
+        assert_false(whole);
+}
+
 static void test_java(void **state _unused_) {
         static const struct {
                 const char *name;
@@ -408,6 +428,7 @@ static void test_java(void **state _unused_) {
         }
 }
 
+/* The size whose chunks in use grow, with its rate. */
 static void test_size_class(void **state _unused_) {
         static DiagnoseClass before[DIAGNOSE_CLASSES], after[DIAGNOSE_CLASSES];
         DiagnoseLook looks[2];
@@ -443,8 +464,9 @@ static void test_names(void **state _unused_) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_verdicts),   cmocka_unit_test(test_partial_looks), cmocka_unit_test(test_java),
-                cmocka_unit_test(test_size_class), cmocka_unit_test(test_names),
+                cmocka_unit_test(test_verdicts),    cmocka_unit_test(test_partial_looks),
+                cmocka_unit_test(test_untold_heap), cmocka_unit_test(test_java),
+                cmocka_unit_test(test_size_class),  cmocka_unit_test(test_names),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
