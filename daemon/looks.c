@@ -72,7 +72,7 @@ static void judge(Looks *l, const Survey *s, const Sample *sample) {
                 .in_use_bytes = s->in_use_bytes,
                 .free_bytes = s->free_bytes,
                 .pinned_bytes = s->heap.pinned_bytes,
-                .last = l->look[l->n - 1],
+                .last = *diagnose_last(&(DiagnoseInput){l->look, l->n, sample->limit_bytes}),
         };
         d->distro = s->distro;
         d->trim_known = look_prediction(s, &d->trimmable_bytes);

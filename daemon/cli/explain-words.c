@@ -4,7 +4,7 @@
 #include "report/diagnosis.h"
 
 static const DiagnoseLook *last_look(const Explanation *e) {
-        return &e->looks[e->n_looks - 1];
+        return diagnose_last(&(DiagnoseInput){e->looks, e->n_looks, 0});
 }
 
 void explain_sentence(Buf *b, const Explanation *e) {

@@ -525,6 +525,18 @@ static DiagnoseInput whole_looks(const DiagnoseInput *in, DiagnoseLook *room) {
         return n > in->n / 2 ? (DiagnoseInput){room, n, in->limit_bytes} : *in;
 }
 
+const DiagnoseLook *diagnose_last(const DiagnoseInput *in) {
+        DiagnoseLook room[DIAGNOSE_LOOKS_MAX];
+        DiagnoseInput whole = whole_looks(in, room);
+        unsigned known = whole.looks == room ? n_known(&room[0]) : 0;
+        const DiagnoseLook *last = NULL;
+
+        for (size_t i = 0; i < in->n; i++)
+                if (n_known(&in->looks[i]) >= known && (!last || in->looks[i].trim_known || !last->trim_known))
+                        last = &in->looks[i];
+        return last;
+}
+
 void diagnose(const DiagnoseInput *all, Verdict *ret) {
         DiagnoseLook room[DIAGNOSE_LOOKS_MAX];
         DiagnoseInput whole = whole_looks(all, room);

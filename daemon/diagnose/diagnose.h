@@ -131,6 +131,10 @@ uint64_t diagnose_part_bytes(const DiagnoseLook *l, DiagnosePart p, bool *ret_wh
 /* diagnose() - @in->n >= 1. */
 void diagnose(const DiagnoseInput *in, Verdict *ret);
 
+/* diagnose_last() - the look whose figures go with the verdict: the last one of those that it was judged by, that knew
+ * what a trim gives if one did. */
+const DiagnoseLook *diagnose_last(const DiagnoseInput *in);
+
 const char *verdict_name(VerdictKind k); /* "live_growth" ...: stable, for JSON and metrics */
 const char *verdict_text(VerdictKind k); /* for people: "live growth" */
 const char *remedy_name(RemedyKind k);

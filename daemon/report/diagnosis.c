@@ -118,7 +118,7 @@ void diagnosis_sentence(Buf *b, const Verdict *v, const DiagnoseLook *last) {
         case VERDICT_FILES:
         case VERDICT_SHARED:
         case VERDICT_STACKS:
-                buf_addf(b, "%s: %s", part_text(v, last), f.part);
+                buf_addf(b, "%s: %s", text_of(v->part), f.part);
                 if (v->growing)
                         buf_addf(b, ", growing by %s", f.rate);
                 break;

@@ -352,11 +352,27 @@ static void test_partial_looks(void **state _unused_) {
                         looks[i].part_bytes[DIAGNOSE_HEAP_USED] = MIB;
                 }
                 diagnose(&(DiagnoseInput){looks, LOOKS, 0}, &v);
-                assert_int_equal(v.kind, k == 0   ? VERDICT_STEADY
-                                         : k == 1 ? VERDICT_LIVE_GROWTH
-                                                  : VERDICT_UNKNOWN);
+                assert_int_equal(v.kind, k == 0 ? VERDICT_STEADY : k == 1 ? VERDICT_LIVE_GROWTH : VERDICT_UNKNOWN);
                 assert_true(k != 1 || (v.part_bytes_per_s > 0.39 * MIB && v.part_bytes_per_s < 0.41 * MIB));
         }
+}
+
+/* A last look that says less than the others does not go with their verdict. */
+static void test_last(void **state _unused_) {
+        const uint32_t heap = 1u << DIAGNOSE_HEAP_USED | 1u << DIAGNOSE_HEAP_FREE;
+        DiagnoseLook looks[4] = {
+                {.known = heap, .trim_known = true}, {.known = heap, .trim_known = true}, {.known = heap}, {0}};
+        const DiagnoseInput in = {looks, 4, 0};
+
+        assert_ptr_equal(diagnose_last(&in), &looks[1]);
+        looks[0].trim_known = looks[1].trim_known = false;
+        assert_ptr_equal(diagnose_last(&in), &looks[2]);
+        looks[3] = (DiagnoseLook){.known = heap, .trim_known = true};
+        assert_ptr_equal(diagnose_last(&in), &looks[3]);
+        looks[0].known = looks[1].known = looks[2].known =
+                0; /* most say little: then all are judged, and the last is it */
+        assert_ptr_equal(diagnose_last(&in), &looks[3]);
+        assert_ptr_equal(diagnose_last(&(DiagnoseInput){looks, 1, 0}), &looks[0]);
 }
 
 /* A heap that was not read whole is the largest part as a whole, and its halves are no figures. */
@@ -465,8 +481,9 @@ static void test_names(void **state _unused_) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_verdicts),    cmocka_unit_test(test_partial_looks),
-                cmocka_unit_test(test_untold_heap), cmocka_unit_test(test_java),
-                cmocka_unit_test(test_size_class),  cmocka_unit_test(test_names),
+                cmocka_unit_test(test_last),        cmocka_unit_test(test_untold_heap),
+                cmocka_unit_test(test_java),        cmocka_unit_test(test_size_class),
+                cmocka_unit_test(test_names),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

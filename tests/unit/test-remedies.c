@@ -100,7 +100,8 @@ static void test_remedies(void **state _unused_) {
                         if (v.remedies[k].kind != cases[i].remedies[k] ||
                             v.remedies[k].gain_bytes / MIB != cases[i].gain[k])
                                 fail_msg("%s: remedy %zu is %s, %lu MiB", cases[i].name, k,
-                                         remedy_name(v.remedies[k].kind), (unsigned long)(v.remedies[k].gain_bytes / MIB));
+                                         remedy_name(v.remedies[k].kind),
+                                         (unsigned long)(v.remedies[k].gain_bytes / MIB));
         }
 }
 
