@@ -407,7 +407,9 @@ static void judge(Watch *w, uint64_t cost_usec) {
                 /* the first sample brings the first limit: no news */
                 log_event(w->counters.samples_total == 0 ? LOG_DEBUG : LOG_INFO, "trend.reset",
                           LOG_FIELDS(LF_S("target", NAME(w)), LF_S("reason", trend_reset_name(reset))),
-                          "%s: the trend begins anew: %s", NAME(w), trend_reset_name(reset));
+                          reset == TREND_RESET_LIMIT ? "%s: the trend goes on toward another %s"
+                                                     : "%s: the trend begins anew: %s",
+                          NAME(w), trend_reset_name(reset));
         }
         w->look_next_usec = w->sample.time_usec + wait;
         carry_out(w, last);

@@ -176,6 +176,18 @@ static void draw_rss(Screen *s, const json_t *t) {
         screen_end(s);
 }
 
+/* What the growth is, and how far that is proved; older daemons do not tell. */
+static void kind_item(Screen *s, const json_t *t) {
+        const char *kind = doc_text(t, "trend.kind"), *proof = doc_text(t, "trend.proof");
+
+        if (!kind || strcmp(kind, trend_kind_name(TREND_KIND_WAIT)) == 0)
+                return;
+        if (proof && strcmp(proof, trend_proof_name(TREND_PROOF_NONE)) != 0)
+                screen_item(s, INDENT, STYLE_PLAIN, "%s, proved for %s", kind, proof);
+        else
+                screen_item(s, INDENT, STYLE_DIM, "%s", kind);
+}
+
 static void draw_forecast(Screen *s, const json_t *t) {
         char growth[WORDS_MAX], forecast[WORDS_MAX], span[WORDS_MAX];
         uint64_t used = 0;
@@ -196,6 +208,7 @@ static void draw_forecast(Screen *s, const json_t *t) {
         screen_item(s, INDENT, STYLE_DIM, "over %s", words_time(span, fit.span_usec));
         if (fit.state == TREND_GROWING || fit.state == TREND_SHRINKING)
                 screen_item(s, INDENT, STYLE_DIM, "fit %.2f", fit.r2_ratio);
+        kind_item(s, t);
         screen_end(s);
 }
 

@@ -221,5 +221,51 @@ def test_recording():
     expect(replay('-e', 'no-action', '-', text=text), 0, 'as recorded in the trace')
 
 
+def columns(rows):
+    return ''.join(f'{t} {int(v)} {limit}\n' for t, v, limit in rows)
+
+
+def test_columns():
+    """--columns: the forecaster alone, a line for each line; a leak is said when the rung's proof is there"""
+    rows = [(i * 5, leak(i * 5) * MIB, 1000 * MIB) for i in range(1000)]
+    first = {}
+    for rung in ('alert', 'reclaim', 'rotate'):
+        out = expect(replay('--columns', '--rung', rung, text=columns(rows)), 0).stdout.decode().splitlines()
+        assert len(out) == len(rows), len(out)
+        assert out[0] == 'wait 0 inf nan nan', out[0]
+        verdicts = [line.split()[0] for line in out]
+        first[rung] = verdicts.index('leak')
+        slope, eta, low, high = (float(x) for x in out[-1].split()[1:])
+        assert abs(slope / (MIB / 6) - 1) < 0.05 and low <= eta <= high, out[-1]
+        assert abs(eta / ((1000 - leak(4995)) * 6) - 1) < 0.2, out[-1]
+    assert first['alert'] <= first['reclaim'] <= first['rotate'], first
+    out = expect(replay('--columns', text=columns((i * 5, flat(i * 5) * MIB, 0) for i in range(1000))), 0).stdout.decode()
+    assert 'leak' not in out and out.splitlines()[-1].split()[2:] == ['inf', 'nan', 'nan'], out[-100:]
+
+
+def test_columns_at_once():
+    """--columns: each line is answered before the next one comes"""
+    with subprocess.Popen([PLATEAU, 'replay', '--columns'], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as p:
+        for i in range(20):
+            p.stdin.write(f'{1700000000 + i}.25 {(100 + i) * MIB} {1000 * MIB}\n'.encode())
+            p.stdin.flush()
+            assert len(p.stdout.readline().split()) == 5
+        p.stdin.close()
+        assert p.wait(DEADLINE_S) == 0 and p.stdout.read() == b''
+
+
+def test_columns_wrong():
+    """--columns: what is wrong is told by its line, after the answers to those before"""
+    for bad, why in (('1 2', 'must be three columns'), ('1 2 3 4', 'must be three columns'), ('nan 2 3', 'column 1'),
+                     ('-1 2 3', 'column 1'), ('1e3 2 3', 'column 1'), ('1 -2 3', 'columns 2 and 3'),
+                     ('1 2.5 3', 'columns 2 and 3'), ('1 2 99999999999999999999', 'columns 2 and 3'),
+                     ('', 'must be three columns'), ('1 ' + '2' * 300, 'line 2: ')):
+        result = expect(replay('--columns', text=f'0 1048576 0\n{bad}\n'), 65, 'line 2: ', why)
+        assert result.stdout == b'wait 0 inf nan nan\n', result.stdout
+    expect(replay('--columns', '--rung', 'all', text=''), 2, '--rung must be alert, reclaim or rotate')
+    expect(replay('--columns', 'trace.csv'), 2, 'expected TRACE, or --columns alone')
+    expect(replay('--columns', text=''), 0)
+
+
 if __name__ == '__main__':
     tap.main(globals())
