@@ -79,7 +79,7 @@ def test_exec():
 
 def test_alert_fires_and_resolves():
     """a leak: forecast, alert to the webhook before the limit, the same id when it is resolved"""
-    with Receiver() as receiver, Target(MKLEAK, 'leak', 'bytes_per_s=4000000', 'limit_mib=2000') as t:
+    with Receiver() as receiver, Target(MKLEAK, 'leak', 'bytes_per_s=20000000', 'limit_mib=2000') as t:
         config = (one_target(t.pid, ', limit: 600MB') + FAST +
                   'policy: {startup_grace: 0, alert: {eta: 1h, used: 99%, for: 0}, '
                   'reclaim: {enabled: false}, rotate: {enabled: false}}\n'
@@ -92,7 +92,8 @@ def test_alert_fires_and_resolves():
             data = fired['data']
             assert data['status'] == 'firing' and data['forecast'], data
             fit = d.target()['trend']
-            assert 2e6 < fit['slope_bytes_per_s'] < 8e6, fit
+            assert 1e7 < fit['slope_bytes_per_s'] < 4e7, fit
+            assert fit['kind'] == 'leak' and fit['proof'] != 'none', fit
             t.process.kill()
             t.process.wait()
             t.process.returncode = 0
