@@ -146,7 +146,7 @@ static const struct {
         {"garbage-first heap", "G1", take_generation, false, 1},
         {"PSYoungGen", "Parallel", take_generation, false, 2},
         {"ParOldGen", "Parallel", take_generation, false, 2},
-        {"def new generation", "Serial", take_generation, false, 2}, /* until JDK 22 */
+        {"def new generation", "Serial", take_generation, false, 2}, /* as 17 says it; 25 says DefNew */
         {"tenured generation", "Serial", take_generation, false, 2},
         {"DefNew", "Serial", take_generation, false, 2},
         {"Tenured", "Serial", take_generation, false, 2},

@@ -3,7 +3,7 @@
  * What a HotSpot JVM tells of its own memory, read from the text of its diagnostic commands (jvm-wire.h). That text is
  * the target's: each parser takes any bytes, and a figure that does not fit with the others is none. Pure.
  *
- * Source: HotSpot's memReporter.cpp, metaspaceReporter.cpp and each collector's print_on(); tried with 17, 21 and 25.
+ * Source: HotSpot's memReporter.cpp, metaspaceReporter.cpp and each collector's print_on(); tried with 17 and 25.
  */
 #pragma once
 

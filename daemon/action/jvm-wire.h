@@ -15,9 +15,9 @@
 
 typedef enum JvmCommand {
         JVM_TRIM,          /* System.trim_native_heap */
-        JVM_NATIVE_MEMORY, /* VM.native_memory summary, in bytes: JDK 8 and later */
-        JVM_HEAP_INFO,     /* GC.heap_info: JDK 9 and later. Waits for a collection that runs, starts none */
-        JVM_METASPACE,     /* VM.metaspace basic, in bytes: JDK 12 and later; the others halt the JVM, this does not */
+        JVM_NATIVE_MEMORY, /* VM.native_memory summary, in bytes */
+        JVM_HEAP_INFO,     /* GC.heap_info: takes Heap_lock (diagnosticCommand.cpp), starts no collection */
+        JVM_METASPACE,     /* VM.metaspace basic, in bytes: the form that needs no safepoint (metaspaceDCmd.cpp) */
         _JVM_COMMAND_MAX,
 } JvmCommand;
 

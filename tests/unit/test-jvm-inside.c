@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The words of HotSpot 17.0.15, 21 and 25.0.3; tests/integration has the JVMs.
+ * The words of HotSpot 17.0.15 and 25.0.3; tests/integration has the JVMs.
  */
 #include "action/jvm-inside.h"
 
