@@ -130,13 +130,11 @@ def take(running, line, begin):
 
 def note_state(running, status):
     for t in status['targets']:
-        r = running[t['target']['name'] if isinstance(t.get('target'), dict) else t['name']]
-        forecast = t.get('forecast') or {}
-        if forecast.get('kind'):
-            r.kinds.append(forecast['kind'])
-        diagnosis = t.get('diagnosis') or {}
-        if diagnosis.get('kind') or diagnosis.get('verdict'):
-            r.verdicts.append(diagnosis.get('kind') or diagnosis['verdict'])
+        r = running[t['name']]
+        if t['present']:
+            r.kinds.append(t['trend']['kind'])
+        if t['diagnosis']:
+            r.verdicts.append(t['diagnosis']['kind'])
 
 
 def run(plateaud, probe, mkgrow, seconds, services=SERVICES):
