@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sample/pace.h"
 
+#include <string.h>
+
 #include "util/cleanup.h"
 
 #define LOOKS_BEFORE_LIMIT  20 /* at the rate of the last looks */
@@ -11,6 +13,8 @@
 #define ALARM_USEC          (10 * USEC_PER_SEC) /* looked as often as allowed for so long */
 #define COST_WEIGHT         0.1                 /* of the newest in the moving average */
 #define GROWS_BY            1.5                 /* from one interval to the next, at the most */
+#define CAME_BACK_RATIO     0.9                 /* of what it was: then that was a peak */
+#define LIKE_PEAK_RATIO     1.05                /* of a peak: no further than it has been */
 
 static uint64_t to_usec(double seconds) {
         return seconds > 0 ? seconds < 1e9 ? (uint64_t)(seconds * USEC_PER_SEC) : USEC_INFINITY : 0;
@@ -23,13 +27,23 @@ static uint64_t room_of(const PaceInput *in) {
         return in->limit_bytes > in->usage_bytes ? in->limit_bytes - in->usage_bytes : 0;
 }
 
+static void note_peak(Pace *p, uint64_t bytes) {
+        if ((double)bytes < CAME_BACK_RATIO * (double)p->high_bytes) {
+                p->peak_bytes = max_of(p->peak_bytes, p->high_bytes);
+                p->high_bytes = bytes;
+        }
+        p->high_bytes = max_of(p->high_bytes, bytes);
+}
+
 static void take(Pace *p, const PaceInput *in) {
         if (p->last_usec > 0 && in->now_usec > p->last_usec) {
                 double grown = (double)in->usage_bytes - (double)p->last_bytes;
 
-                p->rate_bytes_per_s[1] = p->rate_bytes_per_s[0];
+                memmove(&p->rate_bytes_per_s[1], &p->rate_bytes_per_s[0],
+                        (PACE_BURST_LOOKS - 1) * sizeof(p->rate_bytes_per_s[0]));
                 p->rate_bytes_per_s[0] = grown > 0 ? grown * USEC_PER_SEC / (double)(in->now_usec - p->last_usec) : 0;
         }
+        note_peak(p, in->usage_bytes);
         if (in->cost_usec > 0)
                 p->cost_usec += (p->cost_usec > 0 ? COST_WEIGHT : 1) * ((double)in->cost_usec - p->cost_usec);
         p->last_usec = in->now_usec;
@@ -69,5 +83,11 @@ uint64_t pace_next(Pace *p, const PaceOptions *o, const PaceInput *in) {
 }
 
 double pace_burst(const Pace *p) {
-        return min_of(p->rate_bytes_per_s[0], p->rate_bytes_per_s[1]);
+        double least = p->rate_bytes_per_s[0];
+
+        if ((double)p->last_bytes <= LIKE_PEAK_RATIO * (double)p->peak_bytes)
+                return 0;
+        for (unsigned i = 1; i < PACE_BURST_LOOKS; i++)
+                least = min_of(least, p->rate_bytes_per_s[i]);
+        return least;
 }

@@ -38,10 +38,14 @@ typedef struct PaceInput {
         bool alarmed;                      /* it just did */
 } PaceInput;
 
+#define PACE_BURST_LOOKS 3
+
 /* What is kept of one target. All zero: nothing was seen yet. */
 typedef struct Pace {
         uint64_t last_usec, last_bytes, interval_usec;
-        double rate_bytes_per_s[2]; /* over the last two intervals, newest first; 0 = it did not grow */
+        double rate_bytes_per_s[PACE_BURST_LOOKS]; /* over the last intervals, newest first; 0 = it did not grow */
+        uint64_t high_bytes,
+                peak_bytes;         /* the highest since it was there last, and the highest that it came back from */
         double cost_usec;           /* a moving average */
         uint64_t alarm_usec;        /* looked often since; 0 = not */
 } Pace;
@@ -49,6 +53,7 @@ typedef struct Pace {
 /* pace_next() - one look was taken. Return: how long until the next; within min and max but for the budget. */
 uint64_t pace_next(Pace *p, const PaceOptions *o, const PaceInput *in);
 
-/* pace_burst() - bytes a second that it grew by over each of the last two intervals at the least; 0 when it did not
- * grow in both: one look that jumps is a step, not a burst. */
+/* pace_burst() - bytes a second that it grew by over each of the last PACE_BURST_LOOKS intervals at the least. 0: it
+ * did not grow in all of them: a jump that is over is a step, even when a look fell into it; or it is about where it
+ * has been before and came back from: a job that needs much is no news the second time. */
 double pace_burst(const Pace *p);

@@ -169,13 +169,32 @@ static void test_a_fixed_interval(void **state _unused_) {
 }
 
 static void test_a_step_is_no_burst(void **state _unused_) {
-        Pace p = {.rate_bytes_per_s = {500 * MB, 0}};
+        Pace p = {.last_bytes = 1,
+                  .rate_bytes_per_s = {500 * MB, 300 * MB, 0}}; /* one jump, and a look in the middle */
 
         assert_true(pace_burst(&p) == 0);
-        p.rate_bytes_per_s[1] = 100 * MB;
+        p.rate_bytes_per_s[2] = 100 * MB;
         assert_true(pace_burst(&p) == 100 * MB);
         p.rate_bytes_per_s[0] = 0;
         assert_true(pace_burst(&p) == 0);
+}
+
+/* A job that takes 400 MB within a second, lets go of them, and comes back: no news the second time, until it goes
+ * beyond where it was. */
+static void test_where_it_has_been_is_no_burst(void **state _unused_) {
+        static const double level[] = {100, 200, 300, 400, 500, 500, 90, 100, 200, 300, 400, 500, 520, 540, 640};
+        Pace p = {};
+        PaceInput in = {.age_usec = USEC_PER_HOUR, .limit_bytes = (uint64_t)(800 * MB), .eta_lo_usec = USEC_INFINITY};
+
+        for (unsigned i = 0; i < ELEMENTSOF(level); i++) {
+                bool news = (i >= 3 && i < 5) || level[i] > 525;
+
+                in.now_usec += 200 * USEC_PER_MSEC;
+                in.usage_bytes = (uint64_t)(level[i] * MB);
+                pace_next(&p, &defaults, &in);
+                if ((pace_burst(&p) > 0) != news)
+                        fail_msg("look %u, at %g MB: %g", i, level[i], pace_burst(&p));
+        }
 }
 
 static void test_odd_clocks_and_figures(void **state _unused_) {
@@ -195,11 +214,17 @@ static void test_odd_clocks_and_figures(void **state _unused_) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_rarely_while_nothing_moves), cmocka_unit_test(test_a_burst_is_met),
-                cmocka_unit_test(test_a_leak_is_followed),         cmocka_unit_test(test_the_forecast_shortens_it),
-                cmocka_unit_test(test_the_young_are_looked_at),    cmocka_unit_test(test_an_alarm),
-                cmocka_unit_test(test_the_budget_is_above_all),    cmocka_unit_test(test_a_fixed_interval),
-                cmocka_unit_test(test_a_step_is_no_burst),         cmocka_unit_test(test_odd_clocks_and_figures),
+                cmocka_unit_test(test_rarely_while_nothing_moves),
+                cmocka_unit_test(test_a_burst_is_met),
+                cmocka_unit_test(test_a_leak_is_followed),
+                cmocka_unit_test(test_the_forecast_shortens_it),
+                cmocka_unit_test(test_the_young_are_looked_at),
+                cmocka_unit_test(test_an_alarm),
+                cmocka_unit_test(test_the_budget_is_above_all),
+                cmocka_unit_test(test_a_fixed_interval),
+                cmocka_unit_test(test_a_step_is_no_burst),
+                cmocka_unit_test(test_odd_clocks_and_figures),
+                cmocka_unit_test(test_where_it_has_been_is_no_burst),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
