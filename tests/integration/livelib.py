@@ -19,7 +19,7 @@ TARGETS = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'target
 SETTINGS = '''
 sample: {interval_max: 2s, survey_interval: 15s, survey_interval_min: 5s, survey_budget: 2%}
 policy:
-  startup_grace: 15s
+  startup_grace: 45s
   alert: {eta: 60s, for: 3s}
   reclaim: {eta: 40s, for: 3s, cooldown: 20s, settle: 3s}
   rotate: {method: signal, needs: {drain: 3s, startup: 5s, retries: 0s, margin: 7s}, for: 2s, cooldown: 60s, wait: 10s}

@@ -82,9 +82,9 @@ def lru(rnd, _):
 
 
 def steps(rnd, t):
-    """a table that is loaded again, larger, every 40 s, four times"""
-    n = min(int(t / 40), 4)
-    if len(held) <= n:
+    """a table that is loaded at the start, and twice again, larger: a step each"""
+    n = sum(t >= at for at in (0, 50, 75))
+    if len(held) < n:
         held.append(sessions(rnd, 12))
 
 
