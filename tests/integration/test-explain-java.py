@@ -4,6 +4,7 @@
 
 Arguments: plateau, plateau-probe, the agent that leaves a JVM with holes in its native heap.
 """
+import contextlib
 import fcntl
 import glob
 import json
@@ -73,6 +74,8 @@ class Jvm:
         self.process.wait(DEADLINE_S)
         self.process.stdin.close()
         self.process.stdout.close()
+        with contextlib.suppress(FileNotFoundError): # one that is killed leaves it behind
+            os.unlink(f'/tmp/.java_pid{self.pid}')
         self.folder.cleanup()
 
 
