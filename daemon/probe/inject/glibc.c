@@ -52,9 +52,15 @@ static const char *const guarded_names[] = {
 static const char *const hook_names[] = {"__malloc_hook", "__realloc_hook", "__memalign_hook", "__free_hook",
                                          "__after_morecore_hook"};
 
+/* Some fifty names are looked for among some three thousand: nearly all differ in the first letter, or soon behind the
+ * underscores. */
+static inline bool is_same(const char *a, const char *b) {
+        return a[0] == b[0] && a[1] == b[1] && strcmp(a, b) == 0;
+}
+
 static bool name_in(const char *name, const char *const *list, size_t n) {
         for (size_t i = 0; i < n; i++)
-                if (strcmp(name, list[i]) == 0)
+                if (is_same(name, list[i]))
                         return true;
         return false;
 }
@@ -65,14 +71,23 @@ int symbols_each(const SymbolSource *s, SymbolFn fn, void *userdata) {
 
 /* ---- first pass: what is known by name */
 
+#define FUNCTIONS_MAX 4096u /* libc.so.6 has 2,900; of a static program with more the table is read again */
+
+typedef struct Function {
+        uint64_t start, end;
+        bool is_neighbour; /* may be one of malloc.o's: see add_malloc_range() */
+} Function;
+
 typedef struct Seen {
         Image *im;
+        Function *functions; /* FUNCTIONS_MAX; NULL: not wanted */
+        size_t n_functions;  /* there are; more than FUNCTIONS_MAX: the last ones are missing */
         bool only_pthread; /* libpthread: it also has what libc.so.6 has better */
         uint64_t mallopt, get_version, sigaction, libc_malloc, malloc;
         uint64_t restorer; /* a static program names it */
         uint64_t hooks[ELEMENTSOF(hook_names)];
         uint64_t lo, hi;       /* span of malloc_names */
-        uint64_t below, above; /* second pass: the neighbours */
+        uint64_t below, above; /* the neighbours */
 } Seen;
 
 static void see_address(Seen *seen, const Symbol *s, const char *name) {
@@ -102,29 +117,40 @@ static void see_address(Seen *seen, const Symbol *s, const char *name) {
         };
 
         for (size_t i = 0; i < ELEMENTSOF(want); i++)
-                if (*want[i].at == 0 && (want[i].pthread || !seen->only_pthread) && strcmp(name, want[i].name) == 0)
+                if (*want[i].at == 0 && (want[i].pthread || !seen->only_pthread) && is_same(name, want[i].name))
                         *want[i].at = s->address;
         for (size_t i = 0; i < ELEMENTSOF(hook_names); i++)
-                if (strcmp(name, hook_names[i]) == 0)
+                if (is_same(name, hook_names[i]))
                         seen->hooks[i] = s->address;
+}
+
+static bool is_function(const Symbol *s) {
+        return s->type == STT_FUNC || s->type == STT_GNU_IFUNC;
+}
+
+static Function function_of(const Symbol *s, bool is_malloc) {
+        return (Function){s->address, s->address + s->size, s->bind != STB_LOCAL && !s->hidden && !is_malloc};
 }
 
 static int see_names(void *userdata, const Symbol *s, const char *name) {
         Seen *seen = userdata;
+        bool is_malloc = is_function(s) && name_in(name, malloc_names, ELEMENTSOF(malloc_names));
 
-        if (strcmp(name, "__restore_rt") == 0)
+        if (is_same(name, "__restore_rt"))
                 seen->restorer = s->address;
+        if (seen->functions && is_function(s) && seen->n_functions++ < FUNCTIONS_MAX)
+                seen->functions[seen->n_functions - 1] = function_of(s, is_malloc);
         /* a static function of the program's own may bear any name; an IFUNC's address is not the function's */
         if (s->bind == STB_LOCAL || s->type == STT_GNU_IFUNC)
                 return 0;
         see_address(seen, s, name);
         if (s->type != STT_FUNC)
                 return 0;
-        if (!seen->only_pthread && strcmp(name, "__libc_start_main") == 0) {
+        if (!seen->only_pthread && is_same(name, "__libc_start_main")) {
                 seen->im->start_main = s->address;
                 seen->im->start_end = s->address + min_of(s->size, (uint64_t)START_TEXT_MAX);
         }
-        if (!seen->only_pthread && name_in(name, malloc_names, ELEMENTSOF(malloc_names))) {
+        if (!seen->only_pthread && is_malloc) {
                 seen->lo = min_of(seen->lo, s->address);
                 seen->hi = max_of(seen->hi, s->address + s->size);
         }
@@ -136,32 +162,41 @@ static int see_names(void *userdata, const Symbol *s, const char *name) {
         return 0;
 }
 
-/* ---- second pass: malloc.o with its static functions is what lies between the end of the last exported function below
- * it and the start of the first one above. The names alone would not do: _int_malloc, sysmalloc, arena_get2 ... lie
- * below `malloc` (glibc 2.36: 16 KiB). A static program's table has these as well, local or hidden (arena.c's
- * __malloc_fork_lock_parent): they are no neighbours. */
-static int see_neighbours(void *userdata, const Symbol *s, const char *name) {
-        Seen *seen = userdata;
+/* ---- and the functions once more: malloc.o with its static functions is what lies between the end of the last
+ * exported function below it and the start of the first one above. The names alone would not do: _int_malloc,
+ * sysmalloc, arena_get2 ... lie below `malloc` (glibc 2.36: 16 KiB). A static program's table has these as well, local
+ * or hidden (arena.c's __malloc_fork_lock_parent): they are no neighbours. */
+static void take_neighbour(Seen *seen, const Function *f) {
         Image *im = seen->im;
 
-        if ((s->type == STT_FUNC || s->type == STT_GNU_IFUNC) && s->address + s->size <= im->start_main)
-                im->start_below = max_of(im->start_below, s->address + s->size);
-        if ((s->type != STT_FUNC && s->type != STT_GNU_IFUNC) || s->bind == STB_LOCAL || s->hidden ||
-            name_in(name, malloc_names, ELEMENTSOF(malloc_names)))
-                return 0;
-        if (s->address + s->size <= seen->lo)
-                seen->below = max_of(seen->below, s->address + s->size);
-        else if (s->address >= seen->hi)
-                seen->above = min_of(seen->above, s->address);
+        if (f->end <= im->start_main)
+                im->start_below = max_of(im->start_below, f->end);
+        if (!f->is_neighbour)
+                return;
+        if (f->end <= seen->lo)
+                seen->below = max_of(seen->below, f->end);
+        else if (f->start >= seen->hi)
+                seen->above = min_of(seen->above, f->start);
+}
+
+static int see_neighbours(void *userdata, const Symbol *s, const char *name) {
+        Function f = function_of(s, name_in(name, malloc_names, ELEMENTSOF(malloc_names)));
+
+        if (is_function(s))
+                take_neighbour(userdata, &f);
         return 0;
 }
 
 static int add_malloc_range(const SymbolSource *src, Seen *seen) {
-        int r;
+        int r = 0;
 
         if (seen->hi == 0)
                 return -ENODATA;
-        r = symbols_each(src, see_neighbours, seen);
+        if (seen->n_functions > FUNCTIONS_MAX)
+                r = symbols_each(src, see_neighbours, seen);
+        else
+                for (size_t i = 0; i < seen->n_functions; i++)
+                        take_neighbour(seen, &seen->functions[i]);
         if (r < 0)
                 return r;
         if (seen->im->start_main - seen->im->start_below > START_TEXT_MAX)
@@ -286,7 +321,8 @@ static bool has_hooks(const Dynsym *d, const Seen *seen) {
 }
 
 int glibc_read(const SymbolSource *src, Image *im, Allocator *ret) {
-        Seen seen = {.im = im, .lo = UINT64_MAX, .above = UINT64_MAX};
+        static Function functions[FUNCTIONS_MAX];
+        Seen seen = {.im = im, .functions = functions, .lo = UINT64_MAX, .above = UINT64_MAX};
         int r = symbols_each(src, see_names, &seen);
 
         if (r < 0)
