@@ -7,7 +7,7 @@ static uint64_t read_usec(clockid_t id) {
         struct timespec ts;
 
         if (clock_gettime(id, &ts) < 0)
-                return 0; /* only an unknown clock id fails, and all three exist since 2.6.39 */
+                return 0; /* only an unknown clock id fails, and all four exist since 2.6.39 */
         return (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / 1000;
 }
 
@@ -21,6 +21,10 @@ uint64_t now_real_usec(void) {
 
 uint64_t now_mono_usec(void) {
         return read_usec(CLOCK_MONOTONIC);
+}
+
+uint64_t now_cpu_usec(void) {
+        return read_usec(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 int clock_week_minute(uint64_t real_usec, bool local) {

@@ -26,3 +26,6 @@ int clock_week_minute(uint64_t real_usec, bool local);
 
 /* now_mono_usec() - CLOCK_MONOTONIC; for deadlines of operations in this process. */
 uint64_t now_mono_usec(void);
+
+/* now_cpu_usec() - CLOCK_PROCESS_CPUTIME_ID: what this process has used; for differences. */
+uint64_t now_cpu_usec(void);

@@ -5,7 +5,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "probe/inject/access.h"
 #include "probe/inject/facts.h"
@@ -195,13 +194,6 @@ static ProbeResult write_out(Session *s, int memfd) {
         return PROBE_OK;
 }
 
-static uint64_t cpu_usec(void) {
-        struct timespec ts;
-
-        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-        return (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / 1000;
-}
-
 static ProbeResult run(Session *s, int memfd) {
         uint32_t msec = s->req->budget_msec ? min_of(s->req->budget_msec, BUDGET_MAX_MSEC) : BUDGET_DEFAULT_MSEC;
         uint64_t begin = now_mono_usec();
@@ -236,7 +228,7 @@ static ProbeResult run(Session *s, int memfd) {
         walk_heaps(s, begin + msec * USEC_PER_MSEC);
         sum_up(s);
         s->census.duration_usec = now_mono_usec() - begin;
-        s->census.cpu_usec = cpu_usec();
+        s->census.cpu_usec = now_cpu_usec();
         return write_out(s, memfd);
 }
 

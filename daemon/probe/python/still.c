@@ -196,17 +196,10 @@ static bool is_exact(Session *s, const Still *t, PythonCensus c) {
         return pwrite(t->memfd, &c, sizeof(c), 0) == (ssize_t)sizeof(c);
 }
 
-static uint64_t cpu_usec(void) {
-        struct timespec ts;
-
-        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-        return (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / 1000;
-}
-
 /* Into the memfd, from its beginning. @value: PYTHON_LISTS_ONLY or 0. */
 static ProbeResult count(const Still *t, int64_t value, uint64_t budget_usec, PythonCensus *ret, ProbeReply *reply) {
         ProbeRequest q = *t->req;
-        uint64_t begin = cpu_usec();
+        uint64_t begin = now_cpu_usec();
 
         q.budget_msec = (uint32_t)(budget_usec / USEC_PER_MSEC);
         q.value = value;
@@ -215,7 +208,7 @@ static ProbeResult count(const Still *t, int64_t value, uint64_t budget_usec, Py
         passive_run(&q, t->memfd, reply);
         if (reply->result == PROBE_OK && pread(t->memfd, ret, sizeof(*ret), 0) != (ssize_t)sizeof(*ret))
                 return PROBE_E_INTERNAL;
-        ret->cpu_usec = cpu_usec() - begin;
+        ret->cpu_usec = now_cpu_usec() - begin;
         return (ProbeResult)reply->result;
 }
 

@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "probe/inject/facts.h"
@@ -11,9 +10,6 @@
 #include "probe/survey/python.h"
 #include "probe/survey/survey.h"
 #include "util/clock.h"
-
-#define FIND_TRIES 5
-#define PLACES_MAX 512
 
 static void job_done(GrowthJob *j) {
         free(j->told_maps);
@@ -26,26 +22,15 @@ static void job_done(GrowthJob *j) {
         maps_done(&j->maps);
 }
 
-static uint64_t cpu_usec(void) {
-        struct timespec ts;
-
-        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-        return (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / 1000;
-}
-
 static int find_glibc(GrowthJob *j) {
-        static GlibcPlace places[PLACES_MAX];
-        size_t n = survey_places(&j->maps, places, PLACES_MAX);
         int r = window_init(&j->window, source_read, &j->source);
 
         if (r < 0)
                 return r;
-        for (int i = 0; i < FIND_TRIES && (i == 0 || r == -EAGAIN); i++)
-                r = glibc_find(&j->window, places, n, &j->glibc);
+        r = survey_find_glibc(&j->window, &j->maps, &j->glibc);
         if (r < 0)
                 return r == -ENOMEM ? r : 0;
         j->have_glibc = true;
-        j->glibc.maps = &j->maps;
         return owners_of_glibc(&j->window, &j->glibc, &j->maps, &j->owners);
 }
 
@@ -182,7 +167,7 @@ static int write_out(const GrowthJob *j, int fd) {
 
 int growth_run(const GrowthRun *g, int out_fd) {
         GrowthJob j = {.proc_fd = g->proc_pid_fd, .pid = g->pid, .pages = PAGES_NULL};
-        uint64_t begin = now_mono_usec(), cpu = cpu_usec();
+        uint64_t begin = now_mono_usec(), cpu = now_cpu_usec();
         int r;
 
         j.out = (Growth){.magic = GROWTH_MAGIC, .size = sizeof(j.out), .begin_usec = now_boot_usec()};
@@ -194,7 +179,7 @@ int growth_run(const GrowthRun *g, int out_fd) {
         if (j.out_of_time)
                 j.out.flags |= GROWTH_OUT_OF_TIME;
         j.out.duration_usec = now_mono_usec() - begin;
-        j.out.cpu_usec = cpu_usec() - cpu;
+        j.out.cpu_usec = now_cpu_usec() - cpu;
         if (r == 0)
                 r = write_out(&j, out_fd);
         job_done(&j);

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "probe/inject/facts.h"
 #include "probe/inject/image.h"
@@ -41,14 +40,8 @@ static void job_done(Job *j) {
         maps_done(&j->maps);
 }
 
-static uint64_t cpu_usec(void) {
-        struct timespec ts;
-
-        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-        return (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / 1000;
-}
-
-size_t survey_places(const Maps *m, GlibcPlace *ret, size_t max) {
+/* Writable maps of files with the .bss behind them: libc's .data or a static program's. */
+static size_t places_of(const Maps *m, GlibcPlace *ret, size_t max) {
         size_t n = 0;
 
         for (size_t i = 0; i < m->n && n < max; i++) {
@@ -62,6 +55,18 @@ size_t survey_places(const Maps *m, GlibcPlace *ret, size_t max) {
                 n++;
         }
         return n;
+}
+
+int survey_find_glibc(Window *w, const Maps *maps, Glibc *ret) {
+        static GlibcPlace places[PLACES_MAX];
+        size_t n = places_of(maps, places, PLACES_MAX);
+        int r = -EAGAIN;
+
+        for (int i = 0; i < FIND_TRIES && r == -EAGAIN; i++)
+                r = glibc_find(w, places, n, ret);
+        if (r == 0)
+                ret->maps = maps;
+        return r;
 }
 
 static int by_size(const void *a, const void *b) {
@@ -151,22 +156,17 @@ static void tell_params(Job *j) {
 
 /* glibc's heap, also of a program whose malloc is another's: then it is small, or was used before that came. */
 static int survey_heap(Job *j) {
-        static GlibcPlace places[PLACES_MAX];
-        size_t n = survey_places(&j->maps, places, PLACES_MAX);
         int r = window_init(&j->window, source_read, &j->source);
 
         if (r < 0)
                 return r;
         j->walk = (HeapWalk){
                 .window = &j->window, .pages = &j->pages, .glibc = &j->glibc, .out_of_time = &j->out_of_time};
-        for (int i = 0; i < FIND_TRIES && (i == 0 || r == -EAGAIN); i++) {
-                r = glibc_find(&j->window, places, n, &j->glibc);
-                j->out->heap.n_torn += r == -EAGAIN;
-        }
-        if (r < 0)
+        r = survey_find_glibc(&j->window, &j->maps, &j->glibc);
+        if (r < 0) {
+                j->out->heap.n_torn = r == -EAGAIN ? FIND_TRIES : 0;
                 return r == -ENOMEM ? r : 0;
-        j->out->heap.n_torn = 0;
-        j->glibc.maps = &j->maps;
+        }
         memcpy(j->out->layout, j->glibc.layout->versions,
                strnlen(j->glibc.layout->versions, sizeof(j->out->layout) - 1));
         tell_params(j);
@@ -278,13 +278,13 @@ static int run_once(Job *j, int proc_pid_fd, int32_t pid, uint64_t deadline_usec
 }
 
 int survey_run(int proc_pid_fd, int32_t pid, uint64_t budget_usec, Survey *ret) {
-        uint64_t begin = now_mono_usec(), cpu = cpu_usec();
+        uint64_t begin = now_mono_usec(), cpu = now_cpu_usec();
         int r = -ESTALE;
         Job j;
 
         for (unsigned i = 0; i < EXEC_TRIES && r == -ESTALE; i++)
                 r = run_once(&j, proc_pid_fd, pid, begin + budget_usec, ret);
         ret->duration_usec = now_mono_usec() - begin;
-        ret->cpu_usec = cpu_usec() - cpu;
+        ret->cpu_usec = now_cpu_usec() - cpu;
         return r == -ESTALE ? -ESRCH : r;
 }

@@ -74,6 +74,6 @@ typedef struct Survey {
  */
 int survey_run(int proc_pid_fd, int32_t pid, uint64_t budget_usec, Survey *ret) _must_check_;
 
-/* survey_places() - where main_arena may lie: writable maps of files with the .bss behind them, libc's .data or a
- * static program's. Return: how many. */
-size_t survey_places(const Maps *m, GlibcPlace *ret, size_t max);
+/* survey_find_glibc() - glibc_find() in the places of @maps, where main_arena may lie; again where it changes meanwhile.
+ * @maps: outlives @ret. Return: as glibc_find(). */
+int survey_find_glibc(Window *w, const Maps *maps, Glibc *ret) _must_check_;
