@@ -7,7 +7,8 @@
 #include "probe/python/pymalloc.h"
 
 /* The input is a hostile interpreter of 3.12 or later: its first byte says the version, the rest is its memory, over
- * and over again from BLOB_BASE on, so that arenas have pools wherever they are said to be. The state is at its begin. */
+ * and over again from BLOB_BASE on, so that arenas have pools wherever they are said to be. The state is where it
+ * begins. */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         static Cache cache;

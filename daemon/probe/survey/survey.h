@@ -74,6 +74,6 @@ typedef struct Survey {
  */
 int survey_run(int proc_pid_fd, int32_t pid, uint64_t budget_usec, Survey *ret) _must_check_;
 
-/* survey_find_glibc() - glibc_find() in the places of @maps, where main_arena may lie; again where it changes meanwhile.
+/* survey_find_glibc() - glibc_find() in the places of @maps where main_arena may lie, again where it changes meanwhile.
  * @maps: outlives @ret. Return: as glibc_find(). */
 int survey_find_glibc(Window *w, const Maps *maps, Glibc *ret) _must_check_;
