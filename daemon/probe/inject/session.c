@@ -214,6 +214,15 @@ static ProbeResult wait_for_mapping(Session *s) {
         }
 }
 
+/* What an earlier run left was found before its last call, which unmaps it, was seen to be over: the address may be
+ * nobody's by now, or another's. Now that no thread is on its way to unmap it, what is there stays. */
+static bool is_still_there(const Session *s) {
+        _cleanup_(maps_done) Maps maps = MAPS_NULL;
+        Mailbox box;
+
+        return maps_read(s->b.proc_fd, &maps) == 0 && scratch_find(s->b.pid, &maps, &box) == s->scratch;
+}
+
 static ProbeResult get_scratch(Session *s) {
         Mailbox box = {0};
         ProbeResult p;
@@ -223,6 +232,8 @@ static ProbeResult get_scratch(Session *s) {
                 s->scratch = 0; /* the other one's */
                 return PROBE_E_IN_FLIGHT;
         }
+        if (s->scratch && !is_still_there(s))
+                s->scratch = 0;
         if (!s->scratch) {
                 s->scratch = maps_hole(&s->b.maps, SCRATCH_LOW32);
                 if (!s->scratch) {
