@@ -46,6 +46,7 @@ static int listen_at(const char *path) {
         struct sockaddr_un name;
 
         socket_name(&name, path);
+        unlink(path); /* of one long dead that had our number: a JVM that is killed leaves its own */
         if (bind(fd, (const struct sockaddr *)&name, sizeof(name)) < 0 || listen(fd, 5) < 0)
                 _exit(4);
         return fd;
