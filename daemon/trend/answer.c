@@ -19,6 +19,7 @@
 #define LATCH_SCORE    1.0   /* ... while the log odds are not worse than this below the threshold */
 #define IMMINENT_S     60.0
 #define IMMINENT_USED  0.5
+#define REACH_LIMIT    0.5 /* of the room: growth that slows down so much ends well below the limit */
 #define STALE_RATIO    (1.0 / 256)
 #define STALE_SPAN_RATIO (1.0 / 16) /* two buckets of a window */
 #define IDLE_SAMPLES   4  /* without a forecast, or a limit: look each so many */
@@ -56,8 +57,18 @@ static bool is_imminent(const Forecast *f) {
         return f->known && f->steady && f->life[LIFE_USED] >= IMMINENT_USED && f->hi_s <= IMMINENT_S;
 }
 
+/* Is this growth likely to end or to come back, which a line does not show? Then nothing is proven as yet; half of the
+ * room or more would still be left if it came otherwise. */
+static bool is_doubtful(const Trend *t) {
+        const Forecast *f = &t->forecast;
+
+        return f->known && (f->reach_ratio < REACH_LIMIT ||
+                            cycles_been_there(&t->cycles, t->now_s, t->bytes, f->slope * f->span_s,
+                                              (double)t->limit_bytes));
+}
+
 static TrendProof prove(Trend *t, double step_s) {
-        bool known = t->forecast.known;
+        bool known = t->forecast.known && !is_doubtful(t);
         double score = t->forecast_score, span_s = known ? t->forecast.span_s : 0;
         TrendProof proof = TREND_PROOF_NONE;
 
@@ -216,7 +227,7 @@ void answer(Trend *t, double step_s, bool anew) {
                           .confidence = ANSWER_CONFIDENCE};
         update_shape(t);
         fit->proof = prove(t, step_s);
-        if (is_imminent(&t->forecast))
+        if (is_imminent(&t->forecast) && !is_doubtful(t))
                 fit->proof = TREND_PROOF_ROTATE;
         if (!is_enough(t)) {
                 fit->proof = TREND_PROOF_NONE;

@@ -132,6 +132,75 @@ static void test_a_leak_is_timed(void **state _unused_) {
         assert_true(f.odds_ratio > 0.9);
 }
 
+/* ---- the first minutes of a life, in which whole lives of what the odds were learned from were not over ---- */
+
+static double fills_up(double s) { /* a cache, half of what is left each 12 s */
+        return 25 * MIB + 60 * MIB * (1 - exp2(-s / 12));
+}
+
+static double collected(double s) { /* is loaded, and from then on makes garbage that comes back each 20 s */
+        return s < 20 ? 26 * MIB + s * MIB : 42 * MIB + 4 * MIB * fmax(fmod(s, 20) - 6, 0) / 14;
+}
+
+static double grows(double s) {
+        return 25 * MIB + 0.6 * MIB * s;
+}
+
+static double grows_collected(double s) { /* the garbage of a cycle is as much as the floor gains in it */
+        return 30 * MIB + 0.5 * MIB * s + 6 * MIB * fmod(s / 12, 1);
+}
+
+static void test_a_first_minute_proves_no_end(void **state _unused_) {
+        static const struct {
+                const char *name;
+                double (*law)(double s);
+                double limit, proven_by_s; /* 0 = never */
+        } rows[] = {
+                {"fills up", fills_up, 115 * MIB, 0},
+                {"collected", collected, 54 * MIB, 0},
+                {"grows", grows, 100 * MIB, 90},
+                {"grows, collected", grows_collected, 100 * MIB, 100},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                Trend *t = fresh();
+                double proven_s = 0;
+                TrendFit f;
+
+                for (double s = 0; s < 200 && proven_s == 0 && rows[i].law(s) < rows[i].limit; s += 0.5) {
+                        feed(t, s, floor(rows[i].law(s) / 4096) * 4096, rows[i].limit, &f);
+                        if (f.proof >= (rows[i].proven_by_s > 0 ? TREND_PROOF_ROTATE : TREND_PROOF_ALERT))
+                                proven_s = s;
+                }
+                if (rows[i].proven_by_s > 0 ? proven_s == 0 || proven_s > rows[i].proven_by_s : proven_s > 0)
+                        fail_msg("%s: proven at %.1f s, at %s", rows[i].name, proven_s, trend_proof_name(f.proof));
+                print_message("# %s: proven at %.1f s\n", rows[i].name, proven_s);
+        }
+}
+
+static void test_been_there(void **state _unused_) {
+        TrendCycles c = {};
+
+        assert_false(cycles_been_there(&c, 3, 10, 1, 100)); /* nothing was */
+        cycles_push(&c, 0, 10);
+        cycles_push(&c, 1, 50);
+        cycles_push(&c, 2, 30);
+        assert_true(cycles_been_there(&c, 3, 40, 10, 100));
+        assert_true(cycles_been_there(&c, 3, 51, 10, 100)); /* hardly higher */
+        assert_false(cycles_been_there(&c, 3, 53, 10, 100)); /* higher than ever */
+        assert_false(cycles_been_there(&c, 3, 40, 20, 100)); /* what came down was no more */
+        assert_false(cycles_been_there(&c, 3, 40, 10, 69)); /* less room above than it came down */
+        assert_true(cycles_been_there(&c, 3, 40, 10, 70));
+        assert_false(cycles_been_there(&c, 3.1, 40, 10, 100)); /* so long ago */
+        cycles_lower(&c, 20);
+        assert_true(cycles_been_there(&c, 3, 31, 10, 100));
+        assert_false(cycles_been_there(&c, 3, 40, 10, 100));
+        cycles_push(&c, 2.5, 28);
+        assert_true(cycles_been_there(&c, 7, 28, 10, 100)); /* met again */
+        cycles_push(&c, 3, 33);
+        assert_false(cycles_been_there(&c, 3, 33, 1, 100)); /* the new high, from which nothing came down yet */
+}
+
 static void test_wait(void **state _unused_) {
         Trend *t = fresh();
         TrendFit f;
@@ -356,6 +425,8 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_laws_are_told_apart),
                 cmocka_unit_test(test_a_leak_is_timed),
+                cmocka_unit_test(test_a_first_minute_proves_no_end),
+                cmocka_unit_test(test_been_there),
                 cmocka_unit_test(test_wait),
                 cmocka_unit_test(test_a_reset_before_the_first_sample),
                 cmocka_unit_test(test_no_limit_no_proof),
