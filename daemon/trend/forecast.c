@@ -167,7 +167,8 @@ static void fill_life(const ForecastInput *in, const Average *a, const Candidate
         v[LIFE_SOON] = log(f->eta_s / FIFTEEN_MIN + 0.1);
         v[LIFE_LONGER] = within(slope_beside(in, best->level, 2, f->slope), -1, 2);
         v[LIFE_SHORTER] = within(slope_beside(in, best->level, -2, f->slope), -2, 4);
-        v[LIFE_OLDER_HIGH] = within((l->older_hi - f->level_bytes) / rise, -1.5, 2);
+        v[LIFE_OLDER_HIGH] = within(
+                (pyramid_highest(in->pyramid, best->level, l->origin_s) - f->level_bytes) / rise, -1.5, 2);
         v[LIFE_SPAN] = a->log_span - log(FIFTEEN_MIN);
         v[LIFE_RISE] = log(rise / in->limit_bytes + 0.003);
         v[LIFE_HIGHEST_PEAK] = log(within(a->noise_top / room, 0, 10) + 0.02);

@@ -53,7 +53,6 @@ typedef struct TrendLine {
         double scatter;  /* standard deviation of the lows about the line */
         double r2_ratio; /* goodness of fit of the floor, 0..1 */
         double noise;    /* standard deviation of the lows plus that of the highs */
-        double older_hi; /* highest before this window, -INFINITY when unknown */
         double log_slope, log_ceiling, log_span, log_peak, log_noise;
         double feature[_LINE_FEATURES];
         double form[_LINE_FORMS];

@@ -9,6 +9,7 @@
 #define PACE_GAIN   0.2  /* of a new step in the smoothed one: gaps and jitter pass, another interval is learned */
 #define SLOPE_STEP        8
 #define SLOPE_BUCKETS_MIN 16
+#define HIGHEST_LEVELS    4 /* above a window are looked through for what was before it: 16 times its length */
 #define PACE_CHANGE 0.85 /* octaves off the present level before another one is entered at */
 
 static void level_clear(TrendLevel *l) {
@@ -16,7 +17,6 @@ static void level_clear(TrendLevel *l) {
         l->has_pending = l->solved = l->drawn = false;
         l->turns = 0;
         l->slopes.at = l->slopes.n = 0;
-        l->line.older_hi = -INFINITY;
 }
 
 void pyramid_clear(TrendPyramid *p) {
@@ -41,7 +41,7 @@ static void remember_slope(TrendPyramid *p, unsigned k) {
 
         if (l->n < SLOPE_BUCKETS_MIN || l->turns % SLOPE_STEP)
                 return;
-        solve_level(p, k);
+        solve_slope(p, k);
         l->slopes.past[l->slopes.at] = (float)l->line.slope;
         l->slopes.at = (l->slopes.at + 1) % TREND_PAST;
         if (l->slopes.n < TREND_PAST)
@@ -125,7 +125,6 @@ void pyramid_push(TrendPyramid *p, double time_s, double bytes, double step_s) {
 static void line_lower(TrendLine *l, double bytes) {
         l->floor_mean -= bytes;
         l->ceiling_mean -= bytes;
-        l->older_hi -= bytes;
 }
 
 void pyramid_lower(TrendPyramid *p, double bytes) {
@@ -143,6 +142,18 @@ void pyramid_lower(TrendPyramid *p, double bytes) {
                 l->pending.hi -= bytes;
                 line_lower(&l->line, bytes);
         }
+}
+
+double pyramid_highest(const TrendPyramid *p, unsigned k, double begin_s) {
+        double hi = -INFINITY;
+
+        for (unsigned j = k; j < TREND_LEVELS && j <= k + HIGHEST_LEVELS; j++) {
+                const TrendLevel *l = &p->level[j];
+
+                for (unsigned i = 0; i < l->n && pyramid_at(l, i)->end_s <= begin_s; i++)
+                        hi = pyramid_at(l, i)->hi > hi ? pyramid_at(l, i)->hi : hi;
+        }
+        return hi;
 }
 
 const TrendLevel *pyramid_whole(const TrendPyramid *p) {

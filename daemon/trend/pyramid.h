@@ -67,6 +67,9 @@ void pyramid_push(TrendPyramid *p, double time_s, double bytes, double step_s);
 /* pyramid_lower() - the whole past as if @bytes less had been in use: after memory was given back from outside. */
 void pyramid_lower(TrendPyramid *p, double bytes);
 
+/* pyramid_highest() - the highest value before @begin_s from level @k on, bytes; -INFINITY when unknown. */
+double pyramid_highest(const TrendPyramid *p, unsigned k, double begin_s);
+
 /* pyramid_whole() - the finest level whose ring still holds the start of this life, NULL before there is one with
  * enough buckets. Past months, the coarsest. */
 const TrendLevel *pyramid_whole(const TrendPyramid *p);

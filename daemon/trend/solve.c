@@ -26,6 +26,20 @@ typedef struct Fit {
         double slope, mean_x, mean_y, error, scatter, r2;
 } Fit;
 
+/* fmax() and fmin() without their care for NaN, which makes each a call into libm: a third of what a line cost. Of NaN
+ * and a number, both return @b. */
+static inline double more(double a, double b) {
+        return a > b ? a : b;
+}
+
+static inline double less(double a, double b) {
+        return a < b ? a : b;
+}
+
+static inline double within(double x, double lo, double hi) {
+        return x > lo ? less(x, hi) : lo; /* NaN becomes lo */
+}
+
 static void sums_add(Sums *s, double x, double y) {
         s->n++;
         s->x += x;
@@ -43,10 +57,10 @@ static Fit fit(const Sums *s) {
         if (!(sxx > 0))
                 return f; /* all at one time */
         f.slope = sxy / sxx;
-        variance = fmax(0, syy - f.slope * sxy) / fmax(1, s->n - 2);
+        variance = more(syy - f.slope * sxy, 0) / more(s->n - 2, 1);
         f.error = sqrt(variance / sxx);
         f.scatter = sqrt(variance);
-        f.r2 = syy > 0 ? fmin(fmax(f.slope * sxy / syy, 0), 1) : 0;
+        f.r2 = syy > 0 ? within(f.slope * sxy / syy, 0, 1) : 0;
         return f;
 }
 
@@ -74,10 +88,12 @@ static Fit fit_halves(const Points *p, TrendLine *l) {
         Sums half[2] = {}, high = {}, all;
         Fit f, older, newer, ceiling;
 
-        for (unsigned i = 0; i < p->n; i++) {
-                sums_add(&half[i >= h], p->x[i], p->lo[i]);
+        for (unsigned i = 0; i < h; i++) /* two loops, so that the sums stay in registers */
+                sums_add(&half[0], p->x[i], p->lo[i]);
+        for (unsigned i = h; i < p->n; i++)
+                sums_add(&half[1], p->x[i], p->lo[i]);
+        for (unsigned i = 0; i < p->n; i++)
                 sums_add(&high, p->x[i], p->hi[i]);
-        }
         all = (Sums){half[0].n + half[1].n,   half[0].x + half[1].x,   half[0].y + half[1].y,
                      half[0].xx + half[1].xx, half[0].xy + half[1].xy, half[0].yy + half[1].yy};
         f = fit(&all);
@@ -116,16 +132,18 @@ static double drift(const Points *p, unsigned stride) {
         mean = sum / m;
         if (mean <= 0)
                 return 0;
-        return fmin(50, mean / sqrt(fmax((sum2 - m * mean * mean) / (m - 1) / m, 1e-12 * mean * mean)));
+        return less(mean / sqrt(more((sum2 - m * mean * mean) / (m - 1) / m, 1e-12 * mean * mean)), 50);
 }
 
 static double recent_slope(const Points *p) {
         unsigned q = p->n - (p->n >= 16 ? p->n / 4 : p->n / 2);
         Sums s = {};
+        double sxx;
 
         for (unsigned i = q; i < p->n; i++)
                 sums_add(&s, p->x[i] - p->x[q], p->lo[i]);
-        return fit(&s).slope;
+        sxx = s.xx - s.x * s.x / s.n;
+        return sxx > 0 ? (s.xy - s.x * s.y / s.n) / sxx : 0;
 }
 
 typedef struct Walk {
@@ -144,32 +162,19 @@ static Walk walk(const Points *p, const Fit *f) {
                 if (i > 0) {
                         double jump = p->lo[i] - p->lo[i - 1];
 
-                        w.jump2 = fmax(w.jump2, fmin(jump, w.jump1));
-                        w.jump1 = fmax(w.jump1, jump);
+                        w.jump2 = more(w.jump2, less(jump, w.jump1));
+                        w.jump1 = more(w.jump1, jump);
                         lagged += e * previous;
                 }
-                w.over2 = fmax(w.over2, fmin(over, w.over1));
-                w.over1 = fmax(w.over1, over);
+                w.over2 = more(w.over2, less(over, w.over1));
+                w.over1 = more(w.over1, over);
                 sum2 += e * e;
                 previous = e;
-                top = fmax(top, p->lo[i]);
-                w.drop = fmax(w.drop, top - p->lo[i]);
+                top = more(top, p->lo[i]);
+                w.drop = more(w.drop, top - p->lo[i]);
         }
         w.correlation = sum2 > 0 ? lagged / sum2 : 0;
         return w;
-}
-
-/* Highest value of the levels above before this window began. */
-static double highest_before(const TrendPyramid *p, unsigned k, double begin_s) {
-        double hi = -INFINITY;
-
-        for (unsigned j = k; j < TREND_LEVELS && j <= k + 4; j++) {
-                const TrendLevel *l = &p->level[j];
-
-                for (unsigned i = 0; i < l->n && pyramid_at(l, i)->end_s <= begin_s; i++)
-                        hi = fmax(hi, pyramid_at(l, i)->hi);
-        }
-        return hi;
 }
 
 /* Standard deviation of the slopes of past windows of this length, those that overlap with the present one left out. */
@@ -187,10 +192,6 @@ static double unrest(const TrendSlopes *s) {
                 sum2 += d * d;
         }
         return sqrt(sum2 / n);
-}
-
-static double within(double x, double lo, double hi) {
-        return x > lo ? fmin(x, hi) : lo; /* NaN becomes lo */
 }
 
 static void fill_features(TrendLine *l, const Points *p, const Walk *w, double past_unrest) {
@@ -215,9 +216,12 @@ static void fill_features(TrendLine *l, const Points *p, const Walk *w, double p
         f[LINE_RECENT] = within(recent - 1, -2, 3);
         f[LINE_DRIFT4] = log(1 + drift(p, max_of(p->n / 4, 1U)));
         for (unsigned i = 0; i < _LINE_FORMS; i++) {
-                l->form[i] = 0;
+                double sum = 0;
+
+#pragma GCC unroll 15
                 for (unsigned j = 0; j < _LINE_FEATURES; j++)
-                        l->form[i] += line_coefficients[i][j] * f[j];
+                        sum += line_coefficients[i][j] * f[j];
+                l->form[i] = sum;
         }
 }
 
@@ -228,16 +232,13 @@ static bool is_usable(const TrendLine *l) {
                && l->span_s > 0 && l->slope * l->span_s > 0;
 }
 
-/* A line that does not rise is left without features. */
-static void solve(const TrendPyramid *p, unsigned k, unsigned n, TrendLine *l) {
-        const TrendLevel *level = &p->level[k];
-        Points points;
+/* The line of the newest @n buckets, without its features. */
+static Fit draw(const TrendLevel *level, unsigned n, Points *points, TrendLine *l) {
         double x0, y0, begin;
-        Walk w;
         Fit f;
 
-        take_points(level, n, &points, &x0, &y0);
-        f = fit_halves(&points, l);
+        take_points(level, n, points, &x0, &y0);
+        f = fit_halves(points, l);
         begin = pyramid_at(level, level->n - n)->begin_s;
         l->n = n;
         l->origin_s = begin;
@@ -246,11 +247,19 @@ static void solve(const TrendPyramid *p, unsigned k, unsigned n, TrendLine *l) {
         l->ceiling_mean += y0;
         l->span_s = pyramid_at(level, level->n - 1)->end_s - begin;
         l->usable = is_usable(l);
+        return f;
+}
+
+/* A line that does not rise is left without features. */
+static void solve(const TrendLevel *level, unsigned n, TrendLine *l) {
+        Points points;
+        Fit f = draw(level, n, &points, l);
+        Walk w;
+
         if (!l->usable)
                 return;
         w = walk(&points, &f);
         l->peak = fmax(w.over2, 0);
-        l->older_hi = highest_before(p, k, begin);
         l->log_slope = log(l->slope);
         l->log_ceiling = l->ceiling > 0 ? log(l->ceiling) : -INFINITY;
         l->log_span = log(l->span_s);
@@ -262,12 +271,20 @@ static void solve(const TrendPyramid *p, unsigned k, unsigned n, TrendLine *l) {
 void solve_level(TrendPyramid *p, unsigned k) {
         TrendLevel *level = &p->level[k];
 
-        solve(p, k, level->n, &level->line);
+        solve(level, level->n, &level->line);
+        level->solved = true;
+}
+
+void solve_slope(TrendPyramid *p, unsigned k) {
+        TrendLevel *level = &p->level[k];
+        Points points;
+
+        draw(level, level->n, &points, &level->line);
         level->solved = true;
 }
 
 void solve_tail(TrendPyramid *p) {
         p->tail_solved = p->level[p->entry].n >= 2 * TREND_TAIL;
         if (p->tail_solved)
-                solve(p, p->entry, TREND_TAIL, &p->tail);
+                solve(&p->level[p->entry], TREND_TAIL, &p->tail);
 }
