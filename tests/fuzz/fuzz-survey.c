@@ -55,7 +55,7 @@ static void walk(Window *w, Glibc *g) {
 
                 FUZZ_CHECK(r == 0 || r == -EAGAIN);
                 FUZZ_CHECK(stats.trim_bytes <= BLOB_HEAP_SIZE + BLOB_DATA_SIZE || r < 0);
-                /* else its pieces are several; one that begins at an odd place has less than a unit before its chunks */
+                /* else its pieces are several; of one that begins at an odd place less than a unit is in no chunk */
                 if (r == 0 && a->is_main && a->system_bytes && !(a->flags & 2))
                         FUZZ_CHECK(a->system_bytes - (stats.used_bytes + stats.free_bytes + stats.fast_bytes +
                                                       stats.top_bytes) < 16);
