@@ -12,25 +12,6 @@ typedef struct CheckArgs {
         bool dump, schema, keys, quiet;
 } CheckArgs;
 
-/* The problems quote the file: another's bytes. */
-static void print_problems(const Buf *problems) {
-        const char *p = buf_str(problems);
-        Term t;
-
-        term_init(&t, stderr);
-        while (*p) {
-                _cleanup_buf_ Buf line = BUF_NULL, safe = BUF_NULL;
-                size_t n = strcspn(p, "\n");
-                Style style;
-
-                buf_add(&line, p, n);
-                term_safe(&safe, t.utf8, buf_str(&line));
-                style = strstr(buf_str(&safe), " warning: ") ? STYLE_WARN : STYLE_BAD;
-                fprintf(stderr, "%s%s%s\n", term_style(&t, style), buf_str(&safe), term_plain(&t, style));
-                p += n + (p[n] == '\n');
-        }
-}
-
 static unsigned count_lines(const Buf *b) {
         unsigned n = 0;
 
@@ -45,7 +26,7 @@ static int check_file(const CheckArgs *a, const char *path) {
         Settings settings;
         int r = settings_load_file(path, &settings, &origins, &problems);
 
-        print_problems(&problems);
+        term_print_problems(&problems);
         if (r < 0) {
                 if (!*buf_str(&problems))
                         fprintf(stderr, "plateau check: %s\n", strerror(-r));

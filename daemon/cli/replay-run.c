@@ -33,25 +33,6 @@ typedef struct Run {
 
 /* ---- reading ---- */
 
-/* Other people's bytes: a name, a cell of the trace. */
-static void print_problems(const Buf *problems) {
-        const char *p = buf_str(problems);
-        Term t;
-
-        term_init(&t, stderr);
-        while (*p) {
-                _cleanup_buf_ Buf line = BUF_NULL, safe = BUF_NULL;
-                size_t n = strcspn(p, "\n");
-                Style style;
-
-                buf_add(&line, p, n);
-                term_safe(&safe, t.utf8, buf_str(&line));
-                style = strstr(buf_str(&safe), " warning: ") ? STYLE_WARN : STYLE_BAD;
-                fprintf(stderr, "%s%s%s\n", term_style(&t, style), buf_str(&safe), term_plain(&t, style));
-                p += n + (p[n] == '\n');
-        }
-}
-
 static int read_all(const char *path, Buf *ret) {
         _cleanup_fd_ int own = -1;
         char block[65536];
@@ -87,7 +68,7 @@ static int load_trace(Run *r, const char *path) {
                 return CLI_ERROR;
         }
         q = trace_parse(path, buf_str(&text), text.len, r->args->series, &r->trace, &problems);
-        print_problems(&problems);
+        term_print_problems(&problems);
         if (q == -ENOMEM)
                 fprintf(stderr, "plateau replay: %s\n", strerror(ENOMEM));
         return q == 0 ? CLI_OK : q == -ENOMEM ? CLI_ERROR : CLI_BAD_ANSWER;
@@ -128,7 +109,7 @@ static int load_config(Run *r) {
         if (!r->args->config)
                 return CLI_OK;
         q = settings_load_file(r->args->config, &settings, NULL, &problems);
-        print_problems(&problems);
+        term_print_problems(&problems);
         if (q < 0) {
                 if (!*buf_str(&problems))
                         fprintf(stderr, "plateau replay: %s\n", strerror(-q));

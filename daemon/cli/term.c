@@ -143,3 +143,21 @@ unsigned term_safe(Buf *b, bool utf8, const char *s) {
         }
         return columns;
 }
+
+void term_print_problems(const Buf *problems) {
+        const char *p = buf_str(problems);
+        Term t;
+
+        term_init(&t, stderr);
+        while (*p) {
+                _cleanup_buf_ Buf line = BUF_NULL, safe = BUF_NULL;
+                size_t n = strcspn(p, "\n");
+                Style style;
+
+                buf_add(&line, p, n);
+                term_safe(&safe, t.utf8, buf_str(&line));
+                style = strstr(buf_str(&safe), " warning: ") ? STYLE_WARN : STYLE_BAD;
+                fprintf(stderr, "%s%s%s\n", term_style(&t, style), buf_str(&safe), term_plain(&t, style));
+                p += n + (p[n] == '\n');
+        }
+}

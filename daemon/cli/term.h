@@ -63,3 +63,7 @@ const char *term_plain(const Term *t, Style s);
  * Return: columns that the text takes.
  */
 unsigned term_safe(Buf *b, bool utf8, const char *s);
+
+/* term_print_problems() - lines that quote other people's bytes (a file, a name) to standard error: made safe, in
+ * colour by whether they say " warning: ". */
+void term_print_problems(const Buf *problems);

@@ -10,6 +10,7 @@ import threading
 
 from lib import DEADLINE_S, need, run_tests, wait_until
 from probelib import Target, let_pass
+from surveylib import asleep, threads
 
 PLATEAU, PROBE, MKLEAK, MKGROW = sys.argv[1:5]
 MIB = 1 << 20
@@ -40,24 +41,6 @@ def explain(pid, *args, status=0):
                           timeout=DEADLINE_S * 2, check=False)
     assert done.returncode == status, (done.returncode, done.stdout, done.stderr)
     return json.loads(done.stdout)
-
-
-def threads(pid):
-    """What a stop, or a signal, would change."""
-    state = {}
-    for tid in os.listdir(f'/proc/{pid}/task'):
-        with open(f'/proc/{pid}/task/{tid}/status', encoding='utf-8') as f:
-            state[tid] = [line for line in f if 'ctxt_switches' in line or line.startswith('TracerPid')]
-    return state
-
-
-def asleep(pid):
-    """Its threads' states, if none of them is running."""
-    for tid in os.listdir(f'/proc/{pid}/task'):
-        with open(f'/proc/{pid}/task/{tid}/status', encoding='utf-8') as f:
-            if 'State:\tS' not in f.read():
-                return None
-    return threads(pid)
 
 
 def books(target):
