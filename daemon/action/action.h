@@ -16,7 +16,14 @@
 
 #define ACTION_ARGV_MAX 32
 
-typedef enum RotateMethod { ROTATE_NONE, ROTATE_SIGNAL, ROTATE_HOOK, ROTATE_UNIT, _ROTATE_METHOD_MAX } RotateMethod;
+typedef enum RotateMethod {
+        ROTATE_NONE,
+        ROTATE_SIGNAL,
+        ROTATE_HOOK,
+        ROTATE_UNIT,
+        ROTATE_KUBERNETES,
+        _ROTATE_METHOD_MAX,
+} RotateMethod;
 
 typedef struct ActionOptions {
         uint64_t reclaim_find_timeout_usec;   /* to find a safe thread; default 2 s */
@@ -40,6 +47,7 @@ typedef struct ActionContext {
         Target *target;
         const ActionOptions *options;
         const char *evidence_json; /* the decision as a JSON object, for hooks. Owner: caller, during start() */
+        struct Kube *kube;         /* kube/kube.h; NULL = none: method kubernetes is unsupported */
 } ActionContext;
 
 typedef struct ActionRun ActionRun; /* one action in flight; every implementation has its own */

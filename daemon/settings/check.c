@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "settings/check.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -59,9 +60,14 @@ static const OrderRule order_rules[] = {
          .why = "the limit could be reached while the target is ending"},
         {"policy.rotate.wait", "policy.rotate.needs.drain", .warn = true,
          .why = "the deadline would not leave it this time"},
+        {"kubernetes.headroom.step", "kubernetes.headroom.max", .why = "a step must fit into what is allowed in all"},
         {"report.pushgateway.timeout", "report.pushgateway.interval", .warn = true,
          .why = "a slow push would skip the next one"},
 };
+
+static bool is_by_kube(const Settings *s) {
+        return s->action.rotate_method == ROTATE_KUBERNETES;
+}
 
 /* Rows that do nothing in this configuration contradict nothing: of a rung or a sink that is off. */
 static bool is_active(const Checker *c, const char *key) {
@@ -77,6 +83,8 @@ static bool is_active(const Checker *c, const char *key) {
         for (size_t i = 0; i < ELEMENTSOF(rungs); i++)
                 if (strncmp(key, rungs[i].prefix, strlen(rungs[i].prefix)) == 0)
                         return *(const bool *)((const char *)c->s + rungs[i].enabled);
+        if (strncmp(key, "kubernetes.", strlen("kubernetes.")) == 0)
+                return is_by_kube(c->s);
         if (strncmp(key, "report.pushgateway.", strlen("report.pushgateway.")) == 0)
                 return c->s->report.pushgateway_url[0];
         return true;
@@ -155,6 +163,21 @@ static bool is_unit(const Settings *s) {
         return s->action.rotate_method == ROTATE_UNIT;
 }
 
+static bool is_kube(const Settings *s) {
+        return s->kube.enabled;
+}
+
+static bool has_headroom(const Settings *s) {
+        return s->kube.headroom_ratio > 0;
+}
+
+static bool has_slots(const Settings *s) {
+        return s->kube.slots > 0;
+}
+
+#define BY_KUBE(key)                                                                                                   \
+        { "kubernetes." key, "policy.rotate.method", is_by_kube, "policy.rotate.method is not kubernetes" }
+
 static const struct {
         const char *key; /* a whole key, or a prefix that ends in a dot: then told once */
         const char *needs;
@@ -180,6 +203,21 @@ static const struct {
         {"policy.rotate.needs.", "policy.rotate.method", has_method,
          "policy.rotate.method is none, so nothing is rotated"},
         {"policy.rotate.needs.", "policy.rotate.eta", is_by_needs, "policy.rotate.eta is not auto"},
+        {"kubernetes.events", "kubernetes.enabled", is_kube, "kubernetes.enabled is false"},
+        {"kubernetes.forecast_interval", "kubernetes.enabled", is_kube, "kubernetes.enabled is false"},
+        BY_KUBE("strategy"),
+        BY_KUBE("replace_timeout"),
+        BY_KUBE("soak"),
+        BY_KUBE("margin"),
+        BY_KUBE("min_age"),
+        BY_KUBE("last_resort"),
+        BY_KUBE("readiness_gate"),
+        BY_KUBE("slots."),
+        BY_KUBE("drain."),
+        BY_KUBE("headroom."),
+        {"kubernetes.slots.prefix", "kubernetes.slots.max", has_slots, "kubernetes.slots.max is 0"},
+        {"kubernetes.slots.ttl", "kubernetes.slots.max", has_slots, "kubernetes.slots.max is 0"},
+        {"kubernetes.headroom.max", "kubernetes.headroom.step", has_headroom, "kubernetes.headroom.step is 0"},
 };
 
 /* A dumped configuration spells every default out; saying the default of something idle is no mistake. */
@@ -423,6 +461,41 @@ static void check_rotate(const Checker *c) {
                 check_unit(c, m);
 }
 
+/* ---- Kubernetes ---- */
+
+/* What is posted names the pod and goes to the application alone: so an address of this machine or pod, no name that
+ * somebody else's DNS answers for, and never through TLS that nobody could check. */
+static bool is_local_url(const char *url) {
+        char host[INET6_ADDRSTRLEN];
+        struct in6_addr ignored;
+        const char *p;
+        size_t n;
+
+        if (strncasecmp(url, "http://", 7) != 0)
+                return false;
+        p = url + 7;
+        n = *p == '[' ? strcspn(++p, "]") : strcspn(p, ":/?#");
+        if (n == 0 || n >= sizeof(host))
+                return false;
+        memcpy(host, p, n);
+        host[n] = '\0';
+        return strcasecmp(host, "localhost") == 0 || inet_pton(AF_INET, host, &ignored) == 1 ||
+               inet_pton(AF_INET6, host, &ignored) == 1;
+}
+
+static void check_kube(const Checker *c) {
+        const Origin *enabled = origin(c, "kubernetes.enabled"), *url = origin(c, "kubernetes.drain.url");
+        const KubeOptions *k = &c->s->kube;
+
+        if (is_by_kube(c->s) && !k->enabled && !enabled->broken && !is_broken(c, "policy.rotate.method"))
+                problem_error(c->problems, enabled->mark,
+                              "kubernetes.enabled: false, but policy.rotate.method is kubernetes");
+        if (k->drain_notify_url[0] && !url->broken && !is_local_url(k->drain_notify_url))
+                problem_error(c->problems, url->mark,
+                              "kubernetes.drain.url: must be http:// with localhost or an address: it is for the "
+                              "application in this pod alone");
+}
+
 /* ---- sinks ---- */
 
 static bool is_loopback(const char *host) {
@@ -464,6 +537,7 @@ int settings_check(const Settings *s, const SettingsOrigins *o, Problems *proble
         check_needs(&c);
         check_windows(&c);
         check_rotate(&c);
+        check_kube(&c);
         check_bearer(&c, s->report.pushgateway_url, s->report.pushgateway_bearer_file, "report.pushgateway.url",
                      "report.pushgateway.bearer_file");
         check_bearer(&c, s->report.webhook_url, s->report.webhook_bearer_file, "report.webhook.url",

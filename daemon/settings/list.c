@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The two settings that hold many values: a command's arguments and the extra labels.
+ * The settings that hold many values: a command's arguments, the extra labels, ports.
  */
 #include "settings/value.h"
 
 #include <string.h>
 
 #include "report/table.h"
+#include "util/parse.h"
 
 #define ARGUMENT_MAX 4096 /* of one argument; a script belongs into a file */
 
@@ -190,3 +191,60 @@ const ValueType value_labels = {.noun = "a mapping of names to text",
                                 .write = labels_write,
                                 .allowed = labels_allowed,
                                 .json = labels_json};
+
+static int ports_add(const SchemaRow *row _unused_, const char *key _unused_, const char *text, void *dest, Buf *why) {
+        KubePorts *ports = dest;
+        uint64_t v;
+
+        if (parse_u64(text, &v) < 0)
+                return -EINVAL;
+        if (v < 1 || v > UINT16_MAX) {
+                buf_adds(why, "is out of range");
+                return -ERANGE;
+        }
+        for (uint32_t i = 0; i < ports->n; i++)
+                if (ports->port[i] == v) {
+                        buf_adds(why, "stands there twice");
+                        return -EINVAL;
+                }
+        if (ports->n == KUBE_PORTS_MAX) {
+                buf_addf(why, "is one too many: at most %u ports", KUBE_PORTS_MAX);
+                return -ERANGE;
+        }
+        ports->port[ports->n++] = (uint16_t)v;
+        return 0;
+}
+
+static void ports_write(const SchemaRow *row _unused_, const void *src, Buf *b) {
+        const KubePorts *ports = src;
+
+        buf_addc(b, '[');
+        for (uint32_t i = 0; i < ports->n; i++)
+                buf_addf(b, "%s%u", i ? ", " : "", ports->port[i]);
+        buf_addc(b, ']');
+}
+
+static void ports_json(const SchemaRow *row _unused_, Json *j) {
+        json_kv_string(j, "type", "array");
+        json_kv_u64(j, "maxItems", KUBE_PORTS_MAX);
+        json_kv_bool(j, "uniqueItems", true);
+        json_key(j, "items");
+        json_object_begin(j);
+        json_kv_string(j, "type", "integer");
+        json_kv_u64(j, "minimum", 1);
+        json_kv_u64(j, "maximum", UINT16_MAX);
+        json_object_end(j);
+}
+
+static void ports_allowed(const SchemaRow *row, Buf *b) {
+        buf_addf(b, "%s from 1 to %u, at most %u", row->type->noun, UINT16_MAX, KUBE_PORTS_MAX);
+}
+
+const ValueType value_ports = {.noun = "a list of port numbers",
+                               .example = "[8080, 8443]",
+                               .node = NODE_LIST,
+                               .plain = true,
+                               .add = ports_add,
+                               .write = ports_write,
+                               .allowed = ports_allowed,
+                               .json = ports_json};

@@ -421,6 +421,9 @@ static void settle(Loader *l) {
         if (l->s->action.rotate_method != ROTATE_NONE && drain->origin == ORIGIN_DEFAULT)
                 l->s->policy.rotate_needs_usec[NEED_DRAIN] =
                         max_of(l->s->policy.rotate_needs_usec[NEED_DRAIN], allowed);
+        if (l->s->action.rotate_method == ROTATE_KUBERNETES &&
+            origins_find(l->origins, "kubernetes.enabled", 0)->origin == ORIGIN_DEFAULT)
+                l->s->kube.enabled = true;
 }
 
 static void load_tree(Loader *l) {

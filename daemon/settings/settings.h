@@ -6,6 +6,7 @@
 #pragma once
 
 #include "action/action.h"
+#include "kube/options.h"
 #include "policy/policy.h"
 #include "report/options.h"
 #include "sample/pace.h"
@@ -40,6 +41,7 @@ typedef struct Settings {
         TrendOptions trend;
         PolicyOptions policy;
         ActionOptions action;
+        KubeOptions kube;
         ReportOptions report;
         LogChoice log_format;
         int log_level;            /* LOG_ERR..LOG_DEBUG */

@@ -296,6 +296,64 @@ const ValueType value_service = {.noun = "a unit name that ends in .service",
                                  .write = text_write,
                                  .json = service_json};
 
+/* What begins the names of Kubernetes objects: RFC 1123, and room for "-63". It becomes part of a URL's path. */
+static int object_check(const SchemaRow *row, const char *text, Buf *why) {
+        size_t n = strlen(text);
+
+        for (size_t i = 0; i < n; i++)
+                if ((text[i] < 'a' || text[i] > 'z') && (text[i] < '0' || text[i] > '9') &&
+                    (text[i] != '-' || i == 0)) {
+                        buf_adds(why, "is not a name of lower-case letters, digits and -");
+                        return -EINVAL;
+                }
+        if (n + strlen("-63") < row->size)
+                return 0;
+        buf_addf(why, "is longer than %zu bytes", row->size - 1 - strlen("-63"));
+        return -ERANGE;
+}
+
+static void object_json(const SchemaRow *row, Json *j) {
+        json_pattern(j, "^[a-z0-9][a-z0-9-]*$");
+        json_kv_u64(j, "maxLength", row->size - 1 - strlen("-63"));
+}
+
+static void object_allowed(const SchemaRow *row, Buf *b) {
+        buf_addf(b, "%s of at most %zu bytes", row->type->noun, row->size - 1 - strlen("-63"));
+}
+
+const ValueType value_object = {.noun = "the beginning of an object's name, such as plateau-web",
+                                .example = "plateau-web",
+                                .node = NODE_TEXT,
+                                .read = text_read,
+                                .check = object_check,
+                                .write = text_write,
+                                .allowed = object_allowed,
+                                .json = object_json};
+
+/* A pod's condition type is a label's key: "plateau.dev/may-serve". */
+static int condition_check(const SchemaRow *row _unused_, const char *text, Buf *why) {
+        const char *slash = strchr(text, '/');
+
+        if (is_made_of(text, strlen(text), "-_./") && is_alnum(text[0]) && is_alnum(text[strlen(text) - 1]) &&
+            (!slash || (slash[1] && !strchr(slash + 1, '/'))))
+                return 0;
+        buf_adds(why, "is not the type of a condition");
+        return -EINVAL;
+}
+
+static void condition_json(const SchemaRow *row, Json *j) {
+        json_pattern(j, "^[a-zA-Z0-9]([a-zA-Z0-9._-]*/)?([a-zA-Z0-9._-]*[a-zA-Z0-9])?$");
+        json_kv_u64(j, "maxLength", row->size - 1);
+}
+
+const ValueType value_condition = {.noun = "the type of a pod's condition",
+                                   .example = "plateau.dev/may-serve",
+                                   .node = NODE_TEXT,
+                                   .read = text_read,
+                                   .check = condition_check,
+                                   .write = text_write,
+                                   .json = condition_json};
+
 /* Digits only, no more than 65535. */
 static bool is_port(const char *s, size_t n, bool zero_too) {
         unsigned v = 0;

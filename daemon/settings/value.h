@@ -35,9 +35,9 @@ struct ValueType {
 extern const ValueType value_bool, value_uint, value_bytes, value_duration, value_ratio, value_enum, value_signal;
 /* settings/text.c */
 extern const ValueType value_text, value_path, value_exe, value_regex, value_unit, value_service, value_url,
-        value_listen, value_true;
+        value_listen, value_true, value_object, value_condition;
 /* settings/list.c */
-extern const ValueType value_argv, value_labels;
+extern const ValueType value_argv, value_labels, value_ports;
 /* settings/ladder.c: value_set is a set of row->names, 1 << value */
 extern const ValueType value_growth, value_eta, value_set, value_windows;
 

@@ -26,7 +26,8 @@ REFUSED = ['unknown-top', 'unknown-misspelt', 'unknown-in-target', 'unknown-in-m
            'duration-negative', 'duration-words', 'ratio-over-one', 'count-fraction', 'count-too-large', 'bool-number',
            'bool-quoted', 'level-case', 'socket-relative', 'signal-kill', 'signal-nine', 'method-unknown',
            'hook-relative', 'hook-too-many', 'unit-no-service', 'url-scheme', 'url-credentials', 'listen-name',
-           'listen-no-port', 'label-name', 'label-too-many', 'label-long', 'bearer-relative', 'everything']
+           'listen-no-port', 'label-name', 'label-too-many', 'label-long', 'bearer-relative', 'everything', 'kube-values',
+           'kube-ports', 'kube-port-range', 'kube-port-name', 'kube-port-many', 'kube-prefix', 'kube-prefix-long']
 
 
 def load(path):

@@ -60,6 +60,7 @@ static void test_rows_are_sound(void **state _unused_) {
                      {&value_set, sizeof(unsigned)},
                      {&value_windows, sizeof(PolicyWindows)},
                      {&value_argv, sizeof(((ActionOptions *)NULL)->hook_argv)},
+                     {&value_ports, sizeof(KubePorts)},
                      {&value_labels, sizeof(ReportOptions)}};
         bool targets_are_over = false;
 
@@ -118,8 +119,8 @@ static void test_every_option_is_reachable(void **state _unused_) {
                 size_t offset, size;
         } fields[] = {
 #define FIELD(f) {#f, offsetof(Settings, f), sizeof(((Settings *)NULL)->f)}
-                FIELD(sample),     FIELD(trend),     FIELD(policy),      FIELD(action),
-                FIELD(log_format), FIELD(log_level), FIELD(socket_path),
+                FIELD(sample), FIELD(trend),      FIELD(policy),    FIELD(action),
+                FIELD(kube),   FIELD(log_format), FIELD(log_level), FIELD(socket_path),
 #undef FIELD
         };
         static unsigned char reached[sizeof(Settings)];
