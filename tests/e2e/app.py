@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The workload of the rotation tests: HTTP requests and WebSocket sessions on one port, and memory that leaks on request.
 
-  GET /work         an answer after some milliseconds
+  GET /job         an answer after some milliseconds
   GET /healthz      200
   POST /leak?bytes  keeps so many bytes more, touched
   POST /rate?bytes  leaks so many bytes a second from now on
@@ -56,7 +56,7 @@ class App:
     async def answer(self, method, target):
         url = urlsplit(target)
         n = int(parse_qs(url.query).get('bytes', ['0'])[0])
-        if url.path == '/work':
+        if url.path == '/job':
             await asyncio.sleep(WORK_S)
         elif url.path == '/leak' and method == 'POST':
             self.leak(n)

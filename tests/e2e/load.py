@@ -95,7 +95,7 @@ class Load:
     async def request(where):
         reader, writer = await asyncio.open_connection(*where)
         try:
-            writer.write(b'GET /work HTTP/1.1\r\nHost: app\r\nConnection: close\r\n\r\n')
+            writer.write(b'GET /job HTTP/1.1\r\nHost: app\r\nConnection: close\r\n\r\n')
             head = await reader.readuntil(b'\r\n\r\n')
             if b' 200 ' not in head.split(b'\r\n', 1)[0]:
                 raise ValueError(head[:60])
