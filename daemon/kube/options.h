@@ -39,23 +39,23 @@ typedef struct KubeOptions {
         bool reap;                     /* remove peers' detached pods whose deadline is over; default true */
         char readiness_gate[128];      /* condition type; "" = none: the sidecar's own probe is enough */
 
-        unsigned slots;                /* so many of a workload at once; 0 = no coordination; default 1 */
-        char slot_prefix[64];          /* "" = plateau-<workload> */
-        uint64_t slot_ttl_usec;        /* leaseDurationSeconds; default 60 s, renewed every third */
+        unsigned slots;         /* so many of a workload at once; 0 = no coordination; default 1 */
+        char slot_prefix[64];   /* "" = plateau-<workload> */
+        uint64_t slot_ttl_usec; /* leaseDurationSeconds; default 60 s, renewed every third */
 
-        uint64_t propagate_usec;       /* after unready, for load balancers; default 5 s */
-        uint64_t drain_usec;           /* wait for connections to end at most; default 5 min; never past the limit's ETA
-                                        * less margin */
-        char drain_notify_url[256];    /* POSTed to the app; http, loopback or an address */
-        int drain_notify_signal;       /* 0 = none */
-        char drain_notify_file[256];   /* created, in an emptyDir shared with the app; "" = none */
-        KubePorts drain_ports;         /* n = 0: those that the target listens on */
+        uint64_t propagate_usec;     /* after unready, for load balancers; default 5 s */
+        uint64_t drain_usec;         /* wait for connections to end at most; default 5 min; never past the limit's ETA
+                                      * less margin */
+        char drain_notify_url[256];  /* POSTed to the app; http, loopback or an address */
+        int drain_notify_signal;     /* 0 = none */
+        char drain_notify_file[256]; /* created, in an emptyDir shared with the app; "" = none */
+        KubePorts drain_ports;       /* n = 0: those that the target listens on */
 
-        double headroom_ratio;         /* kubernetes.headroom.step; 0 = never resize (default). 0.25 = 25 % more */
+        double headroom_ratio;           /* kubernetes.headroom.step; 0 = never resize (default). 0.25 = 25 % more */
         double headroom_extra_max_ratio; /* kubernetes.headroom.max: of all steps together, on top of the limit that the
                                           * pod began with: 0.5 = half as much again; default 0.5 */
 
-        bool events;                   /* write Events; default true */
+        bool events;                     /* write Events; default true */
         uint64_t forecast_interval_usec; /* annotation with the forecast, when it says something new; default 1 h;
                                           * 0 = never */
 } KubeOptions;

@@ -217,7 +217,7 @@ const SchemaRow schema_rows[] = {
         {"policy.rotate.window", &value_duration, IN(policy.rotate_window_usec), "24h", "1m", "30d",
          .help = "The time that max counts in"},
         {"policy.rotate.method", &value_enum, IN(action.rotate_method), "none", .names = method_names,
-         .help = "How: a signal, a command (hook), a restart of a systemd unit, kubernetes by its API; none: never rotate"},
+         .help = "How: signal, command (hook), restart of a systemd unit, kubernetes by its API; none: never rotate"},
         {"policy.rotate.signal", &value_signal, IN(action.rotate_signal), "SIGTERM", .names = signal_names,
          .help = "Sent by method signal"},
         {"policy.rotate.wait", &value_duration, IN(action.rotate_wait_usec), "30s", "1s", "1h",
@@ -230,7 +230,7 @@ const SchemaRow schema_rows[] = {
          .help = "Restarted by method unit; auto: the unit that the target was matched by"},
 
         {"kubernetes.enabled", &value_bool, IN(kube.enabled), "false",
-         .help = "Events and the forecast's annotation, whatever rotates; always with policy.rotate.method: kubernetes"},
+         .help = "Events and the annotation with the forecast, whatever rotates; always with method kubernetes"},
         {"kubernetes.strategy", &value_enum, IN(kube.strategy), "auto", .names = strategy_names,
          .help = "How a pod is replaced; auto: by its owner, what we may do, and the time left"},
         {"kubernetes.replace_timeout", &value_duration, IN(kube.replace_timeout_usec), "5m", "10s", "1d",

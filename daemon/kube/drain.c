@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kube/drain.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "action/run.h"
+#include "util/clock.h"
+#include "util/format.h"
+#include "util/json.h"
+#include "util/parse.h"
+
+#define TELL_TIMEOUT_USEC (5 * USEC_PER_SEC) /* an application that takes longer to say "yes" drains meanwhile */
+#define FILE_MODE         0644               /* the application may be another user */
+
+struct Drain {
+        sd_event *event;
+        sd_event_source *timer, *ended;
+        DrainFn fn;
+        void *userdata;
+        Subject subject;
+        DrainJudge judge;
+        DrainState state;
+        bool ports_found;
+
+        HttpClient *http, *own_http;
+        HttpRequest *request;
+        char file[256];
+};
+
+/* ---- telling the application ---- */
+
+void drain_document(Buf *b, const DrainSpec *spec, uint64_t left_usec, uint64_t now_real_usec) {
+        char when[FORMAT_MAX];
+        Json j = JSON_INIT(b);
+
+        json_object_begin(&j);
+        json_kv_string(&j, "type", "plateau.drain");
+        json_kv_string(&j, "reason", spec->reason ? spec->reason : "");
+        json_kv_string(&j, "deadline", format_timestamp(when, now_real_usec + left_usec));
+        json_kv_double(&j, "deadline_s", (double)left_usec / (double)USEC_PER_SEC);
+        json_kv_string(&j, "namespace", spec->namespace_ ? spec->namespace_ : "");
+        json_kv_string(&j, "pod", spec->pod ? spec->pod : "");
+        json_object_end(&j);
+        buf_addc(b, '\n');
+}
+
+_printf_(2, 3) static void told(Drain *d, const char *fmt, ...) {
+        size_t n = strlen(d->state.told);
+        va_list ap;
+
+        if (n > 0 && n + 2 < sizeof(d->state.told)) {
+                memcpy(d->state.told + n, "; ", 3);
+                n += 2;
+        }
+        va_start(ap, fmt);
+        vsnprintf(d->state.told + n, sizeof(d->state.told) - n, fmt, ap);
+        va_end(ap);
+}
+
+/* Whole or not at all, and no link is followed: the directory is the application's too. */
+static int write_file(const char *path, const Buf *text) {
+        char temporary[sizeof(((Drain *)NULL)->file) + 8];
+        _cleanup_fd_ int fd = -1;
+        int r = 0;
+
+        if (snprintf(temporary, sizeof(temporary), "%s.new", path) >= (int)sizeof(temporary))
+                return -ENAMETOOLONG;
+        (void)unlink(temporary);
+        fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
+        if (fd < 0)
+                return -errno;
+        if (write(fd, text->data, text->len) != (ssize_t)text->len)
+                r = errno ? -errno : -EIO;
+        else if (fchmod(fd, FILE_MODE) < 0 || rename(temporary, path) < 0) /* whatever the umask is */
+                r = -errno;
+        if (r < 0)
+                (void)unlink(temporary);
+        return r;
+}
+
+static void tell_by_file(Drain *d, const KubeOptions *o, const Buf *text) {
+        int r;
+
+        if (!o->drain_notify_file[0])
+                return;
+        r = write_file(o->drain_notify_file, text);
+        if (r < 0) {
+                told(d, "file: %s", strerror(-r));
+                return;
+        }
+        memcpy(d->file, o->drain_notify_file, sizeof(d->file));
+        told(d, "file written");
+}
+
+static void tell_by_signal(Drain *d, const KubeOptions *o) {
+        char name[RUN_SPAN_MAX];
+        int r;
+
+        if (!o->drain_notify_signal)
+                return;
+        if (d->subject.pid_fd >= 0)
+                r = syscall(SYS_pidfd_send_signal, d->subject.pid_fd, o->drain_notify_signal, NULL, 0) < 0 ? -errno : 0;
+        else
+                r = !subject_is_alive(&d->subject)                     ? -ESRCH
+                    : kill(d->subject.pid, o->drain_notify_signal) < 0 ? -errno
+                                                                       : 0;
+        run_signal_name(name, o->drain_notify_signal);
+        if (r == -EPERM)
+                told(d, "%s: not permitted: it runs as another user", name);
+        else if (r < 0)
+                told(d, "%s: %s", name, strerror(-r));
+        else
+                told(d, "%s sent", name);
+}
+
+static void report(Drain *d);
+static int look_again(Drain *d, uint64_t wait_usec);
+
+static void on_answer(void *userdata, const HttpResponse *r) {
+        Drain *d = userdata;
+
+        d->request = NULL;
+        if (r->error < 0)
+                told(d, "POST: %s", r->error_text);
+        else
+                told(d, "POST: %s %ld", r->status >= 200 && r->status < 300 ? "answered" : "refused:", r->status);
+        (void)look_again(d, 0); /* our own connection is one less */
+        report(d);
+}
+
+static void tell_by_post(Drain *d, const DrainSpec *spec, const Buf *text) {
+        /* kept alive, it would be a connection of the application's that never ends */
+        static const char *const headers[] = {"Content-Type: application/json", "Connection: close", NULL};
+        HttpSpec h = {.method = "POST",
+                      .url = spec->options->drain_notify_url,
+                      .headers = headers,
+                      .body = text->data,
+                      .body_len = text->len,
+                      .timeout_usec = TELL_TIMEOUT_USEC};
+        char why[128] = "";
+        int r = 0;
+
+        if (!h.url[0])
+                return;
+        d->http = spec->http;
+        if (!d->http) {
+                r = http_client_new(d->event, &d->own_http, why, sizeof(why));
+                d->http = d->own_http;
+        }
+        if (r >= 0)
+                r = http_request(d->http, &h, on_answer, d, &d->request);
+        if (r < 0)
+                told(d, "POST: %s", why[0] ? why : strerror(-r));
+}
+
+static void tell(Drain *d, const DrainSpec *spec, uint64_t now_usec) {
+        _cleanup_buf_ Buf text = BUF_NULL;
+
+        drain_document(&text, spec, d->state.deadline_usec - now_usec, now_real_usec());
+        if (text.failed) {
+                told(d, "out of memory");
+                return;
+        }
+        tell_by_file(d, spec->options, &text);
+        tell_by_post(d, spec, &text);
+        tell_by_signal(d, spec->options);
+}
+
+/* ---- counting ---- */
+
+/* The looks of one drain are on the same ports: one that closes its listening socket, as many do first, still drains.
+ */
+static bool count(Drain *d) {
+        int r = 0;
+
+        if (!d->ports_found) {
+                r = connections_find(d->subject.dir_fd, &d->state.connections);
+                d->ports_found = r >= 0;
+        }
+        if (r >= 0)
+                r = connections_count(d->subject.dir_fd, &d->state.connections);
+        if (r < 0)
+                snprintf(d->state.trouble, sizeof(d->state.trouble), "connections cannot be counted: %s", strerror(-r));
+        else
+                d->state.trouble[0] = '\0';
+        return r >= 0;
+}
+
+static void report(Drain *d) {
+        DrainState s = d->state; /* @d may be freed in there */
+
+        d->fn(d->userdata, &s);
+}
+
+static void look(Drain *d) {
+        uint64_t begin = now_boot_usec(), wait;
+        DrainLook l = {.alive = subject_is_alive(&d->subject), .telling = d->request != NULL};
+        bool was_known = d->state.known;
+        unsigned was = d->state.left;
+
+        l.known = l.alive && count(d);
+        l.established = d->state.connections.established;
+        l.now_usec = now_boot_usec();
+        l.cost_usec = l.now_usec - begin;
+        d->state.known = l.known;
+        d->state.left = l.known ? l.established : 0;
+        d->state.waited_usec = l.now_usec - d->state.begin_usec;
+        d->state.end = drain_judge(&d->judge, &l, &wait);
+        if (d->state.end == DRAIN_GOES_ON && look_again(d, wait) < 0)
+                d->state.end = DRAIN_DEADLINE; /* no timer: nobody would look any more */
+        if (d->state.end != DRAIN_GOES_ON) {
+                sd_event_source_set_enabled(d->timer, SD_EVENT_OFF);
+                if (d->ended)
+                        sd_event_source_set_enabled(d->ended, SD_EVENT_OFF);
+                d->request = http_request_cancel(d->request);
+        }
+        if (d->state.end != DRAIN_GOES_ON || was_known != d->state.known || was != d->state.left)
+                report(d);
+}
+
+static int on_timer(sd_event_source *s _unused_, uint64_t usec _unused_, void *userdata) {
+        look(userdata);
+        return 0;
+}
+
+static int on_ended(sd_event_source *s, int fd _unused_, uint32_t revents _unused_, void *userdata) {
+        sd_event_source_set_enabled(s, SD_EVENT_OFF); /* a pidfd stays readable */
+        look(userdata);
+        return 0;
+}
+
+static int look_again(Drain *d, uint64_t wait_usec) {
+        int r = sd_event_source_set_time(d->timer, now_boot_usec() + wait_usec);
+
+        return r < 0 ? r : sd_event_source_set_enabled(d->timer, SD_EVENT_ONESHOT);
+}
+
+/* ---- life ---- */
+
+static int add_sources(Drain *d) {
+        int fd, r = sd_event_add_time(d->event, &d->timer, CLOCK_BOOTTIME, 0, 10 * USEC_PER_MSEC, on_timer, d);
+
+        if (r < 0)
+                return r;
+        sd_event_source_set_description(d->timer, "drain");
+        if (d->subject.pid_fd < 0)
+                return 0;
+        fd = fcntl(d->subject.pid_fd, F_DUPFD_CLOEXEC, 0); /* epoll takes a descriptor once */
+        if (fd < 0)
+                return 0; /* the next look tells */
+        r = sd_event_add_io(d->event, &d->ended, fd, EPOLLIN, on_ended, d);
+        if (r < 0) {
+                fd_close(fd);
+                return 0;
+        }
+        return sd_event_source_set_io_fd_own(d->ended, true);
+}
+
+int drain_new(sd_event *event, const DrainSpec *spec, DrainFn fn, void *userdata, Drain **ret, char *why,
+              size_t why_size) {
+        const KubeOptions *o = spec->options;
+        Drain *d = calloc(1, sizeof(*d));
+        uint64_t now = now_boot_usec(), longest = now + min_of(o->drain_usec, USEC_INFINITY - now);
+        int r;
+
+        snprintf(why, why_size, "out of memory");
+        if (!d)
+                return -ENOMEM;
+        d->event = sd_event_ref(event);
+        d->fn = fn;
+        d->userdata = userdata;
+        d->subject = SUBJECT_NULL;
+        d->state.begin_usec = now;
+        longest = min_of(longest, spec->deadline_usec);
+        d->judge.deadline_usec = d->state.deadline_usec = max_of(now, longest);
+        r = subject_take(spec->target, &d->subject);
+        if (r >= 0)
+                r = add_sources(d);
+        if (r < 0) {
+                snprintf(why, why_size, "%s", r == -ESRCH ? "the process is gone" : strerror(-r));
+                drain_free(d);
+                return r;
+        }
+        if (o->drain_ports.n > 0) {
+                connections_given(&d->state.connections, o->drain_ports.port, o->drain_ports.n);
+                d->ports_found = true;
+        } else
+                (void)count(d); /* before it is told: then it may close its listening sockets at once */
+        tell(d, spec, now);
+        *ret = d;
+        return 0;
+}
+
+void drain_state(const Drain *d, DrainState *ret) {
+        *ret = d->state;
+}
+
+Drain *drain_cancel(Drain *d) {
+        if (d && d->file[0])
+                (void)unlink(d->file);
+        return drain_free(d);
+}
+
+Drain *drain_free(Drain *d) {
+        if (!d)
+                return NULL;
+        http_request_cancel(d->request);
+        http_client_free(d->own_http);
+        sd_event_source_disable_unref(d->timer);
+        sd_event_source_disable_unref(d->ended);
+        subject_done(&d->subject);
+        sd_event_unref(d->event);
+        free(d);
+        return NULL;
+}

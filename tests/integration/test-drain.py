@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The drain, on a real WebSocket server in a process of its own and real clients: what it waits for, and what it tells."""
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+
+import tap
+from lib import Receiver, Skip, free_port
+
+try:
+    import websockets
+except ImportError:
+    websockets = None
+
+DRIVER = sys.argv[1]
+
+SERVER = """
+import asyncio, signal, sys, websockets
+async def serve(ws):
+    await ws.send('hello')
+    async for text in ws:
+        await ws.send(text)
+async def main():
+    signal.signal(signal.SIGUSR1, lambda *_: print('told', flush=True))
+    async with websockets.serve(serve, '127.0.0.1', int(sys.argv[1])):
+        print('ready', flush=True)
+        await asyncio.Future()
+asyncio.run(main())
+"""
+
+
+class Server:
+    """A WebSocket server in its own process."""
+
+    def __init__(self):
+        if not websockets:
+            raise Skip('python3-websockets is not installed')
+        self.port = free_port()
+        self.process = subprocess.Popen([sys.executable, '-c', SERVER, str(self.port)], stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout.readline() == 'ready\n'
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+class Clients:
+    """Connections in a thread of their own; leave(n) ends n of them as a client does that has finished."""
+
+    def __init__(self, server, n):
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever)
+        self.thread.start()
+        self.open = [self.do(self.connect(server.port)) for _ in range(n)]
+        self.lost = 0
+
+    def do(self, coroutine):
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(30)
+
+    async def connect(self, port):
+        ws = await websockets.connect(f'ws://127.0.0.1:{port}')
+        assert await ws.recv() == 'hello'
+        return ws
+
+    def leave(self, n):
+        for _ in range(n):
+            ws = self.open.pop()
+            self.do(self.finish(ws))
+
+    async def finish(self, ws):
+        try:
+            await ws.send('last words')
+            assert await ws.recv() == 'last words'
+        except websockets.ConnectionClosed:
+            self.lost += 1
+        await ws.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.leave(len(self.open))
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join()
+        self.loop.close()
+
+
+class Drain:
+    """drain-driver: states(until) reads its lines."""
+
+    def __init__(self, server, seconds, *options):
+        self.process = subprocess.Popen([DRIVER, str(server.process.pid), str(seconds), *options], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)
+
+    def wait(self, wanted):
+        for line in self.process.stdout:
+            state = json.loads(line)
+            if wanted(state):
+                return state
+        raise AssertionError('the drain ended before')
+
+    def end(self):
+        return self.wait(lambda s: s['end'] != 'going_on')
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        code = self.process.wait(30)
+        self.process.stdout.close()
+        assert code == 0, code
+
+
+def test_ends_when_clients_have_finished():
+    """it counts down with the clients, ends at zero before its time, and none of them is lost"""
+    with Server() as s, Clients(s, 5) as c, Drain(s, 3600) as d:
+        first = d.wait(lambda x: x['left'] == 5)
+        assert first['from'] == 1 and first['ports'] == 1, first  # the port that the process listens on, and no other
+        c.leave(3)
+        d.wait(lambda x: x['left'] == 2)
+        c.leave(2)
+        last = d.end()
+        assert last['end'] == 'empty' and last['left'] == 0, last
+        assert c.lost == 0
+
+
+def test_ends_at_the_deadline():
+    """a client that stays does not keep it beyond its deadline, and is told of"""
+    with Server() as s, Clients(s, 2), Drain(s, 1) as d:
+        last = d.end()
+        assert last['end'] == 'deadline' and last['left'] == 2 and last['waited_s'] >= 1, last
+
+
+def test_the_process_ends():
+    """a process that ends by itself ends the drain at once"""
+    with Server() as s, Clients(s, 1) as c, Drain(s, 3600) as d:
+        d.wait(lambda x: x['left'] == 1)
+        s.process.terminate()
+        assert d.end()['end'] == 'ended'
+        c.open.clear()
+
+
+def test_tells_by_all_ways():
+    """hook, signal and file: each is used, and what they carry is whole"""
+    with tempfile.TemporaryDirectory() as folder, Receiver() as r, Server() as s, Clients(s, 1) as c:
+        path = os.path.join(folder, 'drain')
+        with Drain(s, 3600, f'url={r.url}/drain', f'file={path}', f'signal={int(signal.SIGUSR1)}') as d:
+            said = d.wait(lambda x: 'POST' in x['told'])['told']
+            assert said == 'file written; SIGUSR1 sent; POST: answered 200', said
+            assert s.process.stdout.readline() == 'told\n'
+            with open(path, encoding='utf-8') as f:
+                document = json.load(f)
+            posted = json.loads(r.next().body)
+            for told in (document, posted):
+                assert told['type'] == 'plateau.drain' and told['pod'] == 'web-1' and told['reason'] == 'limit near', told
+                assert 3590 < told['deadline_s'] <= 3600 and told['deadline'].endswith('Z'), told
+            c.leave(1)
+            assert d.end()['end'] == 'empty'
+        assert os.listdir(folder) == ['drain'], os.listdir(folder)
+
+
+def test_hook_refused():
+    """an application that does not listen is said, and the drain goes on"""
+    with Server() as s, Clients(s, 1) as c, Drain(s, 3600, f'url=http://127.0.0.1:{free_port()}/drain') as d:
+        said = d.wait(lambda x: x['told'])['told']
+        assert said.startswith('POST: ') and 'answered' not in said, said
+        c.leave(1)
+        assert d.end()['end'] == 'empty'
+
+
+def test_link_is_not_followed():
+    """what stands in the file's place is replaced, never written through"""
+    with tempfile.TemporaryDirectory() as folder, Server() as s, Clients(s, 1):
+        path, victim = os.path.join(folder, 'drain'), os.path.join(folder, 'victim')
+        with open(victim, 'w', encoding='utf-8') as f:
+            f.write('precious')
+        os.symlink(victim, path)
+        os.symlink(victim, path + '.new')
+        with Drain(s, 3600, f'file={path}') as d:
+            d.wait(lambda x: 'file written' in x['told'])
+        with open(victim, encoding='utf-8') as f:
+            assert f.read() == 'precious'
+
+
+def test_cancel_takes_the_file_back():
+    """a drain that is called off leaves no file"""
+    with tempfile.TemporaryDirectory() as folder, Server() as s, Clients(s, 1):
+        path = os.path.join(folder, 'drain')
+        with Drain(s, 3600, f'file={path}') as d:
+            d.wait(lambda x: x['left'] == 1)
+            assert os.path.exists(path)
+        assert not os.path.exists(path)
+
+
+def test_given_ports():
+    """only the ports that are named count"""
+    with Server() as s, Clients(s, 1), Drain(s, 3600, f'port={free_port()}') as d:
+        last = d.end()
+        assert last['end'] == 'empty' and last['from'] == 0, last
+
+
+with contextlib.suppress(KeyboardInterrupt):
+    tap.main(globals())
