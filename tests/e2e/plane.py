@@ -24,7 +24,7 @@ import time
 from urllib.parse import urlencode
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'integration'))
-from lib import Skip, free_port, wait_until # pylint: disable=wrong-import-position
+from lib import Skip, free_port, need, wait_until # pylint: disable=wrong-import-position
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CONTROLLERS = ('deployment-controller', 'replicaset-controller', 'statefulset-controller', 'daemonset-controller',
@@ -127,6 +127,20 @@ def binaries():
         raise Skip(made.stdout.strip() or 'no Go')
     assert made.returncode == 0, f'tests/e2e/build: {made.returncode}'
     return made.stdout.strip().splitlines()[-1]
+
+
+def own_network():
+    """Goes on in a network namespace of its own, where all of 10.77.0.0/16 is this machine's: the addresses of pods. An
+    EndpointSlice takes none of 127.0.0.0/8. What is to be downloaded is built before."""
+    if os.environ.get('PLATEAU_E2E_NETWORK'):
+        return
+    need('ip')
+    if os.geteuid() != 0:
+        raise Skip('not root: no namespaces')
+    binaries()
+    os.environ['PLATEAU_E2E_NETWORK'] = 'own'
+    up = 'ip link set lo up && ip route add local 10.77.0.0/16 dev lo && exec "$@"'
+    os.execvp('unshare', ['unshare', '--net', 'sh', '-c', up, 'sh', sys.executable, *sys.argv])
 
 
 def openssl(*args):
