@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "trend/plateau-test.h"
+
+#include <math.h>
+
+#include "util/cleanup.h"
+
+#define DAY_S       86400.0
+#define WARM_GAIN   0.4 /* a cut must lower the marginal error so far, or chance would cut */
+#define RHO_MAX     0.9
+#define FREEDOM_MIN 2.0
+
+typedef struct Line {
+        double mean_s, mean_bytes, slope, sxx, ssr, rho;
+} Line;
+
+unsigned plateau_windows(const PlateauPoint *p, size_t n, PlateauPoint ret[static PLATEAU_WINDOWS]) {
+        double width = n ? (p[n - 1].at_s - p[0].at_s) / PLATEAU_WINDOWS : 0;
+        unsigned used = 0, last = 0;
+
+        if (!(width > 0))
+                return 0;
+        for (size_t i = 0; i < n; i++) {
+                unsigned w = (unsigned)min_of((p[i].at_s - p[0].at_s) / width, PLATEAU_WINDOWS - 1.0);
+
+                if (used == 0 || w != last)
+                        ret[used++] = (PlateauPoint){p[0].at_s + (w + 0.5) * width, p[i].bytes};
+                else
+                        ret[used - 1].bytes = min_of(ret[used - 1].bytes, p[i].bytes);
+                last = w;
+        }
+        return used;
+}
+
+static double residual(const Line *l, const PlateauPoint *p) {
+        return p->bytes - l->mean_bytes - l->slope * (p->at_s - l->mean_s);
+}
+
+static Line fit(const PlateauPoint *p, unsigned n) {
+        Line l = {0};
+        double sxy = 0, lagged = 0;
+
+        for (unsigned i = 0; i < n; i++) {
+                l.mean_s += p[i].at_s / n;
+                l.mean_bytes += p[i].bytes / n;
+        }
+        for (unsigned i = 0; i < n; i++) {
+                l.sxx += (p[i].at_s - l.mean_s) * (p[i].at_s - l.mean_s);
+                sxy += (p[i].at_s - l.mean_s) * (p[i].bytes - l.mean_bytes);
+        }
+        l.slope = sxy / l.sxx;
+        for (unsigned i = 0; i < n; i++) {
+                l.ssr += residual(&l, &p[i]) * residual(&l, &p[i]);
+                lagged += i ? residual(&l, &p[i]) * residual(&l, &p[i - 1]) : 0;
+        }
+        l.rho = l.ssr > 0 ? lagged / l.ssr : 0;
+        /* residuals of a line show too little of it, by some (2 + 4 rho) / n; half as much again, by trial: the test
+         * counts how often the interval misses */
+        l.rho = fmin(fmax(l.rho + (3 + 6 * fmax(l.rho, 0)) / n, 0), RHO_MAX);
+        return l;
+}
+
+/* The normal quantile (Abramowitz and Stegun 26.2.23), then Student's by Cornish and Fisher's expansion (26.7.5). */
+static double student(double confidence, double freedom) {
+        double p = (1 - confidence) / 2, t = sqrt(-2 * log(p)), z, z2;
+
+        z = t - (2.515517 + t * (0.802853 + t * 0.010328)) / (1 + t * (1.432788 + t * (0.189269 + t * 0.001308)));
+        z2 = z * z;
+        return z + z * (z2 + 1) / (4 * freedom) + z * (5 * z2 * z2 + 16 * z2 + 3) / (96 * freedom * freedom) +
+               z * (z2 * (z2 * (3 * z2 + 19) + 17) - 15) / (384 * freedom * freedom * freedom);
+}
+
+static unsigned find_warm(const PlateauPoint *p, unsigned n) {
+        double best = INFINITY, whole = 0;
+        unsigned at = 0;
+
+        for (unsigned k = 0; k <= n / 2 && n - k >= PLATEAU_WINDOWS_MIN; k++) {
+                Line l = fit(p + k, n - k);
+                double error = l.ssr / ((double)(n - k) * (n - k));
+
+                if (k == 0)
+                        whole = error;
+                if (error < best) {
+                        best = error;
+                        at = k;
+                }
+        }
+        return best < whole * WARM_GAIN ? at : 0;
+}
+
+static double more_time(const PlateauResult *r) {
+        double half = r->slope_hi - r->slope, room = fabs(r->matters - r->slope);
+
+        if (r->slope < -r->matters)
+                return r->judged_s; /* a wave, or memory that is still given back: see its other side */
+        /* an interval narrows as time to the power of 3/2 */
+        if (!(room > 0) || half / room > 1000)
+                return 0;
+        return r->judged_s * fmax(pow(half / room, 2.0 / 3) - 1, 0.25);
+}
+
+void plateau_test(const PlateauPoint *low, unsigned n, double confidence, double limit_bytes, double horizon_s,
+                  double daily_ratio, PlateauResult *ret) {
+        unsigned cut = n >= PLATEAU_WINDOWS_MIN ? find_warm(low, n) : 0, left = n - cut;
+        double freedom, inflate, half, end_s;
+        PlateauResult r = {.n_windows = left};
+        Line l;
+
+        *ret = r;
+        if (left < PLATEAU_WINDOWS_MIN)
+                return;
+        l = fit(low + cut, left);
+        inflate = (1 + l.rho) / (1 - l.rho);
+        freedom = fmax(left / inflate - 2, FREEDOM_MIN);
+        half = student(confidence, freedom) * sqrt(l.ssr / (left - 2) / l.sxx * inflate);
+        end_s = low[n - 1].at_s;
+        r.warm_s = low[cut].at_s - low[0].at_s;
+        r.judged_s = end_s - low[cut].at_s;
+        r.level_bytes = l.mean_bytes + l.slope * (end_s - l.mean_s);
+        r.slope = l.slope;
+        r.slope_lo = l.slope - half;
+        r.slope_hi = l.slope + half;
+        r.rho = l.rho;
+        r.matters = limit_bytes > 0 ? fmax(limit_bytes - r.level_bytes, 0) / horizon_s
+                                    : fmax(r.level_bytes, 0) * daily_ratio / DAY_S;
+        if (r.slope_hi < r.matters && r.slope >= -r.matters)
+                r.verdict = PLATEAU_FLAT;
+        else if (r.slope_lo > 0 && r.slope >= r.matters)
+                r.verdict = PLATEAU_LINE;
+        else
+                r.more_s = more_time(&r);
+        *ret = r;
+}
+
+const char *plateau_verdict_name(PlateauVerdict v) {
+        static const char *const names[_PLATEAU_VERDICT_MAX] = {
+                [PLATEAU_UNDECIDED] = "undecided", [PLATEAU_FLAT] = "plateau", [PLATEAU_LINE] = "line"};
+
+        return (unsigned)v < ELEMENTSOF(names) ? names[v] : "undecided";
+}
