@@ -13,13 +13,15 @@
 /* Exit statuses mean the same in every subcommand: a script can tell them apart without knowing which it ran. */
 typedef enum CliExit {
         CLI_OK = 0,
-        CLI_ERROR = 1,      /* it did not work; for `status --exit-code`: an alert is firing */
-        CLI_USAGE = 2,      /* the command line is wrong; nothing was done */
-        CLI_NO_DAEMON = 3,  /* nobody listens on the socket */
-        CLI_REFUSED = 4,    /* declined before anything was touched */
-        CLI_TIMEOUT = 5,    /* no answer, or no result, in the time allowed */
-        CLI_NO_TARGET = 6,  /* the daemon has no target of that name */
-        CLI_UNMET = 7,      /* replay --expect: something else came */
+        CLI_ERROR = 1,       /* it did not work; for `status --exit-code`: an alert is firing */
+        CLI_USAGE = 2,       /* the command line is wrong; nothing was done */
+        CLI_NO_DAEMON = 3,   /* nobody listens on the socket */
+        CLI_REFUSED = 4,     /* declined before anything was touched */
+        CLI_TIMEOUT = 5,     /* no answer, or no result, in the time allowed */
+        CLI_NO_TARGET = 6,   /* the daemon has no target of that name */
+        CLI_UNMET = 7,       /* replay --expect: something else came */
+        CLI_LINE = 8,        /* verify: memory still grows, and it matters */
+        CLI_UNDECIDED = 9,   /* verify: neither a plateau nor a line is shown */
         CLI_BAD_ANSWER = 65, /* EX_DATAERR of sysexits.h: what came is not a status document, or no trace */
         CLI_BAD_CONFIG = 78, /* EX_CONFIG: as plateaud --check-config */
 } CliExit;
@@ -44,6 +46,7 @@ extern const Command command_reclaim;
 extern const Command command_replay;
 extern const Command command_status;
 extern const Command command_tune;
+extern const Command command_verify;
 extern const Command command_watch;
 
 /* cli_commands() - all of them in the order of the help, NULL at the end. Owner: static. */
