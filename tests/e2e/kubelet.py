@@ -534,7 +534,8 @@ class Kubelet:
     def next_ip(self):
         with self.lock:
             self.count += 1
-            return f'10.77.{self.count // 250}.{self.count % 250 + 1}'
+            net = ('198.51.100', '203.0.113')[self.count // 250 % 2]
+            return f'{net}.{self.count % 250 + 1}'
 
     def follow(self):
         """Every pod there is: bound if nobody did, run if it is ours."""

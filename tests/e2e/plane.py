@@ -130,7 +130,7 @@ def binaries():
 
 
 def own_network():
-    """Goes on in a network namespace of its own, where all of 10.77.0.0/16 is this machine's: the addresses of pods. An
+    """Goes on in a network namespace of its own, where the addresses of pods are this machine's. An
     EndpointSlice takes none of 127.0.0.0/8. What is to be downloaded is built before."""
     if os.environ.get('PLATEAU_E2E_NETWORK'):
         return
@@ -139,7 +139,7 @@ def own_network():
         raise Skip('not root: no namespaces')
     binaries()
     os.environ['PLATEAU_E2E_NETWORK'] = 'own'
-    up = 'ip link set lo up && ip route add local 10.77.0.0/16 dev lo && exec "$@"'
+    up = 'ip link set lo up && ip route add local 198.51.100.0/24 dev lo && ip route add local 203.0.113.0/24 dev lo && exec "$@"'
     os.execvp('unshare', ['unshare', '--net', 'sh', '-c', up, 'sh', sys.executable, *sys.argv])
 
 
@@ -188,7 +188,7 @@ class Plane:
         self.key('sa')
         openssl('ec', '-in', self.path('sa.key'), '-pubout', '-out', self.path('sa.pub'))
         self.certificate('server', '/CN=kube-apiserver',
-                         'subjectAltName=IP:127.0.0.1,IP:::1,IP:10.96.0.1,DNS:localhost,DNS:kubernetes.default.svc\n')
+                         'subjectAltName=IP:127.0.0.1,IP:::1,DNS:localhost\n')
         client = 'extendedKeyUsage=clientAuth\n'
         self.certificate('admin', '/O=system:masters/CN=admin', client)
         self.certificate('controllers', '/CN=system:kube-controller-manager', client)
@@ -238,8 +238,8 @@ class Plane:
                  f'--tls-cert-file={self.path("server.crt")}', f'--tls-private-key-file={self.path("server.key")}',
                  f'--client-ca-file={self.path("ca.crt")}', f'--service-account-key-file={self.path("sa.pub")}',
                  f'--service-account-signing-key-file={self.path("sa.key")}',
-                 '--service-account-issuer=https://kubernetes.default.svc', '--authorization-mode=RBAC',
-                 '--service-cluster-ip-range=10.96.0.0/16', f'--audit-log-path={self.path("audit.log")}',
+                 '--service-account-issuer=https://plane.example', '--authorization-mode=RBAC',
+                 '--service-cluster-ip-range=192.0.2.0/24', f'--audit-log-path={self.path("audit.log")}',
                  f'--audit-policy-file={self.path("audit-policy.json")}', f'--cert-dir={self.path("certs")}',
                  '--allow-privileged=true')
         with open(self.path('admin.crt'), 'rb'):
@@ -292,7 +292,7 @@ class Plane:
 
     def token(self, namespace, account, pod=None, seconds=3607):
         """A token as the kubelet projects it: bound to a pod (an object), so that it carries its name."""
-        spec = {'audiences': ['https://kubernetes.default.svc'], 'expirationSeconds': seconds}
+        spec = {'audiences': ['https://plane.example'], 'expirationSeconds': seconds}
         if pod:
             spec['boundObjectRef'] = {'kind': 'Pod', 'apiVersion': 'v1', 'name': pod['metadata']['name'],
                                       'uid': pod['metadata']['uid']}
