@@ -9,6 +9,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 import yaml
@@ -267,9 +268,8 @@ def test_helm():
     helm = str(helm) if helm.exists() else shutil.which('helm')
     if not helm:
         raise tap.Skip('no helm')
-    chart = subprocess.run([helm, 'template', 'x', str(ROOT / 'deploy' / 'helm' / 'plateau'), '-n', 'pusher', '--kube-version', '1.37.0',
-                            '--set', 'tier=t3-resize,extras={reap,services},policy.enabled=true,injection.enabled=true',
-                            '--set', 'workloads[0].name=pusher,workloads[0].slots=2'], capture_output=True, text=True)
+    chart = helm_template(helm, '-n', 'pusher', '--set', 'tier=t3-resize,extras={reap,services},policy.enabled=true',
+                          '--set', 'injection.enabled=true,workloads[0].name=pusher,workloads[0].slots=2')
     assert chart.returncode == 0, chart.stderr
     parts = ['rbac/t3-resize', 'rbac/extras/reap', 'rbac/extras/services', 'policy', 'injection']
     texts = [render(p) for p in parts] + [(KUSTOMIZE / 'example' / 'slots.yaml').read_text()]
@@ -278,9 +278,30 @@ def test_helm():
     assert theirs.keys() == ours.keys(), theirs.keys() ^ ours.keys()
     for key, value in ours.items():
         assert theirs[key] == value, (key, theirs[key], value)
-    wrong = subprocess.run([helm, 'template', 'x', str(ROOT / 'deploy' / 'helm' / 'plateau'), '--kube-version', '1.37.0', '--set', 'tier=t9'],
-                           capture_output=True, text=True)
+    wrong = helm_template(helm, '--set', 'tier=t9')
     assert wrong.returncode and 'tier' in wrong.stderr, wrong.stderr
+    embedded(helm)
+
+
+def helm_template(helm, *args, chart=ROOT / 'deploy' / 'helm' / 'plateau'):
+    return subprocess.run([helm, 'template', 'x', str(chart), '--kube-version', '1.37.0', *args], capture_output=True,
+                          text=True)
+
+
+def embedded(helm):
+    """The named templates, as a chart that embeds them has them, against the kustomize component."""
+    with tempfile.TemporaryDirectory(prefix='plateau-chart-') as folder:
+        chart = pathlib.Path(folder) / 'plateau'
+        shutil.copytree(ROOT / 'deploy' / 'helm' / 'plateau', chart)
+        (chart / 'templates' / 'embedded.yaml').write_text(
+            'kind: Embedded\nmetadata: {name: x}\ncontainers:\n{{ include "plateau.sidecar" (dict) }}\n'
+            'volumes:\n{{ include "plateau.volumes" . }}\n')
+        r = helm_template(helm, '-s', 'templates/embedded.yaml', chart=chart)
+        assert r.returncode == 0, r.stderr
+        got = yaml.safe_load(r.stdout)
+    want = yaml.safe_load((KUSTOMIZE / 'base' / 'sidecar.yaml').read_text())['spec']['template']['spec']
+    assert got['containers'] == want['initContainers'], (got['containers'], want['initContainers'])
+    assert got['volumes'] == want['volumes'], got['volumes']
 
 
 def objects(text):
