@@ -68,6 +68,12 @@ PLATEAU_PROGRAM_DEPS=(
         '?cmd:pypy3=pypy3'
 )
 
+# tests/run --e2e. Go is used where it is.
+PLATEAU_E2E_DEPS=(
+        '?cmd:openssl=openssl'
+        '?cmd:unshare=util-linux'
+)
+
 # deploy/demo: the build's, and these.
 PLATEAU_DEMO_DEPS=(
         cmd:python3=python3

@@ -7,7 +7,8 @@ TAP line counts, and a program whose result is anything but OK, SKIP or EXPECTED
 crash, time limit, "Bail out!", too few subtests, exit status. A test that the build knows and the log does not (meson
 itself was stopped) and a run in which nothing was executed are failures too.
 
-  tally.py [--log testlog.json --tests introspection.json] [--suite S]... [NAME=pass | NAME=fail | NAME=skip:REASON]...
+  tally.py [--log testlog.json --tests introspection.json] [--suite S]... [--no-suite S]...
+           [NAME=pass | NAME=fail | NAME=skip:REASON]...
 """
 import argparse
 import json
@@ -106,12 +107,15 @@ def print_log(entry):
             print(line.encode('ascii', 'backslashreplace').decode())
 
 
-def known_tests(path, suites):
+def known_tests(path, suites, but):
     """What `meson introspect --tests` says about the chosen suites: {name: protocol}."""
     with open(path, encoding='utf-8') as f:
         tests = json.load(f)
-    return {t['name']: t.get('protocol') for t in tests
-            if not suites or any(s.split(':')[-1] in suites for s in t['suite'])}
+
+    def chosen(test):
+        own = {s.split(':')[-1] for s in test['suite']}
+        return (not suites or own & set(suites)) and not own & set(but)
+    return {t['name']: t.get('protocol') for t in tests if chosen(t)}
 
 
 def bare(name):
@@ -133,11 +137,12 @@ def main():
     parser.add_argument('--log')
     parser.add_argument('--tests')
     parser.add_argument('--suite', action='append', default=[])
+    parser.add_argument('--no-suite', action='append', default=[])
     parser.add_argument('extra', nargs='*')
     args = parser.parse_args()
 
     tally = Tally()
-    tests = known_tests(args.tests, args.suite) if args.tests else {}
+    tests = known_tests(args.tests, args.suite, args.no_suite) if args.tests else {}
     missing = set(tests)
     entries = read_log(args.log) if args.log else []
     for entry in entries:

@@ -5,6 +5,7 @@
       plane.api.post('/api/v1/namespaces', {...})         admin's access, JSON in and out
       plane.kubectl('apply', '-f', 'x.yaml')
       plane.token('default', 'plateau', pod)               a token of a ServiceAccount, bound to a pod
+      plane.restart('kube-apiserver')
       plane.audit()                                        what was asked of the API server, by whom
 
 Real are authentication, RBAC, admission (with its policies), the controllers, the garbage collector. No node and no scheduler:
@@ -213,9 +214,18 @@ class Plane:
         with open(self.path(f'{name}.log'), 'wb') as log:
             p = subprocess.Popen([os.path.join(self.bin, name), *args], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                  cwd=self.dir, env={**os.environ, 'HOME': self.dir, 'GOMAXPROCS': '2'})
-        p.name = name
+        p.name, p.arguments = name, args
         self.processes.append(p)
         return p
+
+    def restart(self, name):
+        """A part ends and is started again; waits until the API server answers. Watches break, tokens stay valid."""
+        p = next(p for p in self.processes if p.name == name)
+        p.kill()
+        p.wait()
+        self.processes.remove(p)
+        self.run(name, *p.arguments)
+        wait_until('the API server', lambda: self.alive() and self.is_up(), START_S)
 
     def alive(self):
         for p in self.processes:

@@ -29,6 +29,8 @@ def check_tally(root):
         (['build=skip:no compiler'], 1, '0 passed, 1 failed, 1 skipped\n'),
         (['--log', os.path.join(tree, 'none.json'), *tests, '--suite', 'u'], 1, 'failed: good: did not run\n'
          '0 passed, 1 failed, 0 skipped\n'),
+        (['--log', os.path.join(tree, 'none.json'), *tests, '--suite', 'u', '--no-suite', 'u', 'build=pass'], 1,
+         'failed: tests: none was chosen\n1 passed, 1 failed, 0 skipped\n'),
     ]
     wrong = []
     for arguments, status, end in cases:
