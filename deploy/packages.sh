@@ -72,6 +72,16 @@ PLATEAU_PROGRAM_DEPS=(
 PLATEAU_E2E_DEPS=(
         '?cmd:openssl=openssl'
         '?cmd:unshare=util-linux'
+        '?cmd:podman=podman'
+        '?cmd:buildah=buildah'
+        '?cmd:runc=runc'
+        '?cmd:conmon=conmon'
+        '?file:/usr/lib/podman/netavark=netavark'
+        '?file:/usr/libexec/podman/catatonit=catatonit'
+        '?cmd:mmdebstrap=mmdebstrap'
+        '?cmd:qemu-system-x86_64=qemu-system-x86'
+        '?cmd:cpio=cpio'
+        '?cmd:busybox=busybox-static'
 )
 
 # deploy/demo: the build's, and these.
