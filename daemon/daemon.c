@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "pod.h"
 #include "report/report.h"
 #include "status-socket.h"
 #include "systemd/notify.h"
@@ -16,6 +17,7 @@
 #include "watch.h"
 
 #define FLUSH_USEC (700 * USEC_PER_MSEC)              /* of the second that a clean stop may take */
+#define STAND_DOWN_USEC    (2 * USEC_PER_SEC) /* a slot that is not given back blocks others until it expires */
 #define PROBE_RESTART_USEC (30 * USEC_PER_SEC)
 #define TICK_MIN_USEC      (10 * USEC_PER_MSEC)        /* however soon a watch wants to look */
 #define TICK_LATE_USEC     USEC_PER_SEC                /* a tick that comes so much too late is told, however short */
@@ -30,6 +32,8 @@ struct Daemon {
         Watch *watches[SETTINGS_TARGETS_MAX];
         unsigned n_watches, turn;
         Report *report;
+        Pod *pod;
+        unsigned n_stopping; /* that a clean stop waits for */
         StatusSocket *socket;
         int proc_fd, cgroup_fd;
 
@@ -89,6 +93,7 @@ static void fill_view(void *userdata, View *v) {
                 .ticks_late_total = d->ticks_late,
                 .log_dropped_total = log_dropped(),
         };
+        v->pod = pod_view(d->pod);
         if (d->report)
                 report_sinks(d->report, v->sinks, VIEW_SINKS_MAX, &v->n_sinks);
         fill_self(v);
@@ -110,6 +115,18 @@ static int health(void *userdata, char *text, size_t size) {
 
         snprintf(text, size, "last sampling progress %s ago", format_usec(ago, age));
         return age <= allowed ? 200 : 503;
+}
+
+static int ready(void *userdata, char *text, size_t size) {
+        const Daemon *d = userdata;
+
+        return pod_ready(d->pod, text, size);
+}
+
+static int alive(void *userdata, char *text, size_t size) {
+        const Daemon *d = userdata;
+
+        return pod_alive(d->pod, text, size);
 }
 
 static const char *one_line(const Daemon *d, char *buf, size_t size) {
@@ -215,6 +232,7 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *userdata) {
                 progressed = watch_tick(d->watches[i], now) && progressed;
         if (progressed)
                 d->last_progress_usec = now;
+        pod_tick(d->pod, d->watches, d->n_watches, now);
         tell_service_manager(d, progressed);
 
         d->interval_usec = interval_of(d, now);
@@ -227,6 +245,16 @@ static void wake(void *userdata) {
 
         if (!d->stopping && sd_event_source_set_time(d->tick, now_boot_usec()) >= 0)
                 sd_event_source_set_enabled(d->tick, SD_EVENT_ONESHOT);
+}
+
+static void on_pod_changed(void *userdata) {
+        Daemon *d = userdata;
+
+        pod_place(d->pod, &d->settings.report.place);
+        report_set_place(d->report, &d->settings.report.place);
+        for (unsigned i = 0; i < d->n_watches; i++)
+                watch_needs_changed(d->watches[i]);
+        wake(d);
 }
 
 /* In turn, so that no target stands behind the others for ever. An action that waits for the probe goes first. */
@@ -307,6 +335,7 @@ static int reload(Daemon *d, char *why, size_t why_size) {
         Watch *plan[SETTINGS_TARGETS_MAX];
         bool fresh[SETTINGS_TARGETS_MAX], move_socket;
         StatusSocket *socket = NULL;
+        Kube *kube = NULL;
         int r = settings_load_file(d->config_path, &s, NULL, &problems);
 
         log_problems(r < 0 ? LOG_ERR : LOG_WARNING, &problems);
@@ -322,6 +351,12 @@ static int reload(Daemon *d, char *why, size_t why_size) {
                         return r;
                 }
         }
+        pod_place(d->pod, &s.report.place);
+        r = pod_prepare(d->pod, &s.kube, &kube, why, why_size);
+        if (r < 0) {
+                status_socket_free(socket);
+                return r;
+        }
         r = plan_watches(d, &s, plan, fresh);
         if (r < 0)
                 snprintf(why, why_size, "out of memory");
@@ -330,9 +365,11 @@ static int reload(Daemon *d, char *why, size_t why_size) {
                         if (fresh[i])
                                 watch_free(plan[i]);
         if (r < 0) {
+                kube_free(kube);
                 status_socket_free(socket);
                 return r;
         }
+        pod_commit(d->pod, &s.kube, kube);
         if (move_socket) {
                 status_socket_free(d->socket);
                 d->socket = socket;
@@ -363,10 +400,11 @@ static int on_sighup(sd_event_source *s _unused_, const struct signalfd_siginfo 
 
 /* ---- the end ---- */
 
-static void on_flushed(void *userdata) {
+static void on_stopped(void *userdata) {
         Daemon *d = userdata;
 
-        sd_event_exit(d->event, 0);
+        if (--d->n_stopping == 0)
+                sd_event_exit(d->event, 0);
 }
 
 static int on_stop(sd_event_source *s _unused_, const struct signalfd_siginfo *si, void *userdata) {
@@ -381,7 +419,10 @@ static int on_stop(sd_event_source *s _unused_, const struct signalfd_siginfo *s
         sd_event_source_set_enabled(d->tick, SD_EVENT_OFF);
         for (unsigned i = 0; i < d->n_watches; i++)
                 watch_cancel_action(d->watches[i]);
-        report_flush_begin(d->report, FLUSH_USEC, on_flushed, d);
+        d->n_stopping = 1 + (pod_kube(d->pod) != NULL);
+        if (pod_kube(d->pod))
+                kube_stop_begin(pod_kube(d->pod), STAND_DOWN_USEC, on_stopped, d);
+        report_flush_begin(d->report, FLUSH_USEC, on_stopped, d);
         return 0;
 }
 
@@ -429,6 +470,7 @@ static int open_sources(Daemon *d, const DaemonSetup *setup, char *why, size_t w
                 .settings = &d->settings,
                 .source = {.proc_fd = d->proc_fd, .cgroup_fd = d->cgroup_fd < 0 ? -1 : d->cgroup_fd, .pidfd = true},
                 .env_limit_bytes = setup->env_limit_bytes,
+                .start_usec = now_boot_usec(),
                 .wake = wake,
                 .answered = ask_next,
                 .userdata = d,
@@ -437,13 +479,26 @@ static int open_sources(Daemon *d, const DaemonSetup *setup, char *why, size_t w
 }
 
 static int start(Daemon *d, const DaemonSetup *setup, char *why, size_t why_size) {
-        ReportHost host = {.view = fill_view, .health = health, .sink_changed = on_sink_changed, .userdata = d};
+        ReportHost host = {.view = fill_view,
+                           .health = health,
+                           .ready = ready,
+                           .alive = alive,
+                           .sink_changed = on_sink_changed,
+                           .userdata = d};
+        Kube *kube = NULL;
         Watch *plan[SETTINGS_TARGETS_MAX];
         bool fresh[SETTINGS_TARGETS_MAX];
         int r = open_sources(d, setup, why, why_size);
 
         if (r < 0)
                 return r;
+        r = pod_new(d->event, on_pod_changed, d, &d->pod);
+        if (r < 0) {
+                snprintf(why, why_size, "out of memory");
+                return r;
+        }
+        d->host.pod = d->pod;
+        pod_place(d->pod, &setup->settings->report.place);
         r = report_new(d->event, &setup->settings->report, &host, &d->report, why, why_size);
         if (r < 0)
                 return r;
@@ -456,6 +511,10 @@ static int start(Daemon *d, const DaemonSetup *setup, char *why, size_t why_size
                         return r;
                 }
         }
+        r = pod_prepare(d->pod, &setup->settings->kube, &kube, why, why_size);
+        if (r < 0)
+                return r;
+        pod_commit(d->pod, &setup->settings->kube, kube);
         d->host.settings = setup->settings; /* watches are made with the new ones, which move in right below */
         r = plan_watches(d, setup->settings, plan, fresh);
         d->host.settings = &d->settings;
@@ -501,6 +560,7 @@ Daemon *daemon_free(Daemon *d) {
         for (unsigned i = 0; i < d->n_watches; i++)
                 watch_free(d->watches[i]);
         d->n_watches = 0;
+        pod_free(d->pod);
         probe_client_free(d->host.probe);
         status_socket_free(d->socket);
         report_free(d->report);

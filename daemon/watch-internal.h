@@ -50,6 +50,9 @@ struct Watch {
         uint64_t outcome_real_usec[_RUNG_MAX];
         uint64_t outcome_generation; /* of the process that the last reclaim was done in */
 
+        bool rotate_armed;           /* the ladder asked for the rotation of the pod that is under way */
+        uint64_t rotate_wanted_usec; /* when its trigger was crossed last; 0 = not in this life of the process */
+
         uint64_t check_next_usec;
         bool can[_RUNG_MAX];
         char cannot[_RUNG_MAX][160];

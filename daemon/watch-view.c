@@ -3,6 +3,12 @@
 
 #include "watch-internal.h"
 #include "watch-log.h"
+#include "util/clock.h"
+
+/* A trigger that is not crossed for so long is over: a rotation under way is called off, where that can be done yet. */
+#define ROTATE_HOLD_USEC (60 * USEC_PER_SEC)
+/* One that began before our own restart goes on until we know as much as we did. */
+#define ROTATE_RESUME_USEC (2 * USEC_PER_MINUTE)
 
 /* What is known of why it grows: by surveys; else by what was tried and measured. */
 static const char *verdict_of(const Watch *w) {
@@ -42,4 +48,28 @@ void watch_view(const Watch *w, TargetView *ret) {
         memcpy(ret->last_outcome, w->outcome, sizeof(ret->last_outcome));
         memcpy(ret->last_outcome_known, w->outcome_known, sizeof(ret->last_outcome_known));
         memcpy(ret->last_outcome_real_usec, w->outcome_real_usec, sizeof(ret->last_outcome_real_usec));
+}
+
+void watch_need(Watch *w, uint64_t now_usec, KubeNeed *ret) {
+        const Decision *d = &w->judge.decisions[RUNG_ROTATE];
+        uint64_t age = now_usec - min_of(now_usec, w->sample.time_usec);
+        bool rotating = pod_is_rotating(w->host->pod), is_wanted;
+
+        *ret = (KubeNeed){.eta_lo_usec = USEC_INFINITY};
+        if (!w->present)
+                return;
+        ret->pid = w->target.pid;
+        ret->start_ticks = w->target.start_ticks;
+        ret->target = &w->target;
+        if (!w->sample_known)
+                return;
+        ret->usage_bytes = w->sample.usage_bytes;
+        ret->limit_bytes = w->sample.limit_bytes;
+        if (d->eta_lo_usec != USEC_INFINITY)
+                ret->eta_lo_usec = d->eta_lo_usec - min_of(d->eta_lo_usec, age);
+        if (w->rotate_wanted_usec)
+                is_wanted = now_usec - min_of(now_usec, w->rotate_wanted_usec) < ROTATE_HOLD_USEC;
+        else
+                is_wanted = rotating && now_usec < w->host->start_usec + ROTATE_RESUME_USEC;
+        ret->rotate = is_wanted && (w->rotate_armed || rotating) && !w->judge.policy.options.dry_run;
 }

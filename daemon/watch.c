@@ -71,6 +71,8 @@ static void forget_process(Watch *w, uint64_t now_usec, TrendReset why) {
         w->smaps = SMAPS_ROLLUP_NULL;
         looks_reset(&w->looks);
         w->smaps_next_usec = w->cgroup_next_usec = w->check_next_usec = 0;
+        w->rotate_armed = false;
+        w->rotate_wanted_usec = 0;
         judge_forget(&w->judge, now_usec, why);
         w->counters.trend_resets_total[why]++;
 }
@@ -246,6 +248,7 @@ static ActionContext context_of(Watch *w) {
                 .probe = w->host->probe,
                 .target = &w->target,
                 .options = &w->host->settings->action,
+                .kube = pod_kube(w->host->pod),
         };
 }
 
@@ -291,6 +294,8 @@ static void on_action_done(void *userdata, const Outcome *o) {
         watch_log_outcome(NAME(w), o);
         watch_view(w, &v);
         report_action(w->host->report, &v, o, &w->run_decision);
+        pod_tell_outcome(w->host->pod, &v, o);
+        w->rotate_armed = w->rotate_armed && o->rung != RUNG_ROTATE;
         watch_look_now(w); /* measure what it gave */
         w->host->wake(w->host->userdata);
 }
@@ -313,6 +318,7 @@ static void start_action(Watch *w, const Decision *d) {
         if (r == -EBUSY)
                 return; /* the probe is reading smaps for somebody; the next tick asks again */
         judge_started(&w->judge, d);
+        w->rotate_armed = w->rotate_armed || (r >= 0 && d->rung == RUNG_ROTATE);
         if (r < 0) {
                 Outcome o = {.rung = d->rung, .result = OUTCOME_ERROR, .time_usec = now_boot_usec()};
 
@@ -331,6 +337,7 @@ static void tell_alert(Watch *w, const Decision *d) {
         watch_view(w, &v);
         v.alert_firing = d->verb == VERB_ACT;
         report_alert(w->host->report, &v, d);
+        pod_tell_alert(w->host->pod, &v, d);
 }
 
 /* ---- deciding ---- */
@@ -412,6 +419,8 @@ static void judge(Watch *w, uint64_t cost_usec) {
                           NAME(w), trend_reset_name(reset));
         }
         w->look_next_usec = w->sample.time_usec + wait;
+        if (w->judge.decisions[RUNG_ROTATE].trigger != REASON_BELOW)
+                w->rotate_wanted_usec = w->sample.time_usec;
         carry_out(w, last);
 }
 
@@ -493,8 +502,12 @@ bool watch_tick(Watch *w, uint64_t now_usec) {
 
 /* ---- life ---- */
 
-static void options_of(const Settings *s, JudgeOptions *ret) {
+static void options_of(const WatchHost *host, JudgeOptions *ret) {
+        const Settings *s = host->settings;
+
         *ret = (JudgeOptions){.trend = s->trend, .pace = s->sample.pace, .policy = s->policy};
+        if (s->action.rotate_method == ROTATE_KUBERNETES)
+                pod_needs(host->pod, &ret->policy);
 }
 
 int watch_new(WatchHost *host, const TargetSpec *spec, Watch **ret) {
@@ -507,7 +520,7 @@ int watch_new(WatchHost *host, const TargetSpec *spec, Watch **ret) {
         w->target = TARGET_NULL;
         w->alarm = ALARM_NULL;
         target_init(&w->target, spec, &host->source);
-        options_of(host->settings, &options);
+        options_of(host, &options);
         judge_init(&w->judge, &options);
         *ret = w;
         return 0;
@@ -538,11 +551,15 @@ Watch *watch_free(Watch *w) {
         return NULL;
 }
 
-void watch_settings_changed(Watch *w) {
+void watch_needs_changed(Watch *w) {
         JudgeOptions options;
 
-        options_of(w->host->settings, &options);
+        options_of(w->host, &options);
         judge_set_options(&w->judge, &options);
+}
+
+void watch_settings_changed(Watch *w) {
+        watch_needs_changed(w);
         w->check_next_usec = 0;
         watch_look_now(w);
 }

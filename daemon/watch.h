@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "pod.h"
 #include "probe/client.h"
 #include "report/report.h"
 #include "settings/settings.h"
@@ -16,9 +17,11 @@ typedef struct WatchHost {
         sd_event *event;
         ProbeClient *probe; /* NULL = none */
         Report *report;
+        Pod *pod;
         const Settings *settings;
         TargetSource source;
         uint64_t env_limit_bytes; /* PLATEAU_LIMIT_BYTES, 0 = unset */
+        uint64_t start_usec;      /* CLOCK_BOOTTIME: when the daemon began */
         /* wake() - a process ended or an action did: the next tick should come at once */
         void (*wake)(void *userdata);
         /* answered() - the probe answered a watch and is free: whoever waits for it may ask, watch_ask() */
@@ -52,6 +55,11 @@ void watch_settings_changed(Watch *w);
 void watch_cancel_action(Watch *w);
 /* watch_cancel_reclaim() - the probe's client is about to be freed: a reclaim that waits for it lets go of it. */
 void watch_cancel_reclaim(Watch *w);
+
+/* watch_needs_changed() - the rotation learned how long it takes. */
+void watch_needs_changed(Watch *w);
+/* watch_need() - how it stands with this target, for a rotation of the whole pod. */
+void watch_need(Watch *w, uint64_t now_usec, KubeNeed *ret);
 
 /* watch_spec() - what it was made with. */
 const TargetSpec *watch_spec(const Watch *w);

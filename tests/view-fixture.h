@@ -22,6 +22,8 @@ typedef struct ViewFixture {
         TargetCounters counters[FIXTURE_TARGETS];
         Diagnosis diagnosis;
         ReportOptions options;
+        PodView pod;
+        PodRequest requests[2];
         View view;
 } ViewFixture;
 
@@ -238,6 +240,37 @@ static inline void fixture_options(ReportOptions *o) {
         o->n_labels = 4;
 }
 
+static inline void fixture_pod(ViewFixture *f) {
+        f->options.place = (ReportPlace){.namespace_ = "shop",
+                                         .pod = "web-7d4b9c-x2x",
+                                         .node = "node-3",
+                                         .owner_kind = "Deployment",
+                                         .owner_name = "web"};
+        f->requests[0] = (PodRequest){"get", "ok", 12};
+        f->requests[1] = (PodRequest){"patch", "conflict", 1};
+        f->pod = (PodView){
+                .place = &f->options.place,
+                .in_cluster = true,
+                .api = true,
+                .why = "",
+                .state = "draining",
+                .strategy = "detach",
+                .reason = "out_of_traffic",
+                .detail = "3 connections are left",
+                .state_since_usec = FIXTURE_BOOT_USEC - 42 * USEC_PER_SEC,
+                .deadline_usec = FIXTURE_BOOT_USEC + 5 * USEC_PER_MINUTE,
+                .main_may_live = true,
+                .slot_held = true,
+                .draining = true,
+                .connections_known = true,
+                .connections = 3,
+                .slot_waited_usec = 1500 * USEC_PER_MSEC,
+                .replace_learned_usec = 61 * USEC_PER_SEC,
+                .requests = f->requests,
+                .n_requests = ELEMENTSOF(f->requests),
+        };
+}
+
 static inline void fixture_init(ViewFixture *f) {
         memset(f, 0, sizeof(*f));
         for (unsigned i = 0; i < FIXTURE_TARGETS; i++) {
@@ -249,6 +282,7 @@ static inline void fixture_init(ViewFixture *f) {
         fixture_deadline(&f->views[0]);
         fixture_others(f);
         fixture_options(&f->options);
+        fixture_pod(f);
         f->view = (View){
                 .now_boot_usec = FIXTURE_BOOT_USEC,
                 .now_real_usec = FIXTURE_REAL_USEC,
@@ -275,5 +309,6 @@ static inline void fixture_init(ViewFixture *f) {
                 .ticks_late_total = 1,
                 .self_rss_bytes = 3500000,
                 .self_cpu_usec = 4200042,
+                .pod = &f->pod,
         };
 }

@@ -487,6 +487,64 @@ static void draw_sinks(Screen *s, const json_t *doc) {
                         draw_sink(s, doc, k);
 }
 
+/* Why no better way, what is waited for: the daemon says it in a sentence. */
+static void draw_rotation(Screen *s, const json_t *k) {
+        const char *state = doc_text(k, "rotation.state"), *strategy = doc_text(k, "rotation.strategy"),
+                   *reason = doc_text(k, "rotation.reason"), *detail = doc_text(k, "rotation.detail");
+        bool rests = !state || strcmp(state, "normal") == 0;
+        char text[WORDS_MAX];
+        uint64_t v;
+
+        label(s, "rotation");
+        screen_safe(s, rests ? STYLE_PLAIN : STYLE_BAD, rests ? "none" : state, 24);
+        if (!rests && doc_usec(k, "rotation.state_age_s", &v))
+                screen_item(s, INDENT, STYLE_PLAIN, "for %s", words_time(text, v));
+        if (strategy)
+                screen_item(s, INDENT, STYLE_PLAIN, rests ? "would be by %.24s" : "by %.24s", strategy);
+        if (!rests && reason)
+                screen_item(s, INDENT, STYLE_DIM, "%.40s", reason);
+        if (doc_is_true(k, "rotation.slot_held"))
+                screen_item(s, INDENT, STYLE_DIM, "holds a slot");
+        if (doc_u64(k, "rotation.connections", &v))
+                screen_item(s, INDENT, STYLE_BOLD, "%llu connection%s left", (unsigned long long)v, v == 1 ? "" : "s");
+        screen_end(s);
+        if (detail) {
+                screen_pad(s, INDENT);
+                screen_words(s, INDENT, STYLE_DIM, detail);
+                screen_end(s);
+        }
+}
+
+static void draw_pod(Screen *s, const json_t *doc) {
+        const json_t *k = doc_get(doc, "kubernetes");
+        const char *pod = doc_text(k, "pod"), *kind = doc_text(k, "owner_kind"), *owner = doc_text(k, "owner_name"),
+                   *why = doc_text(k, "why");
+
+        if (!json_is_object(k))
+                return;
+        screen_end(s);
+        screen_safe(s, STYLE_BOLD, pod ? pod : "pod", 60);
+        if (kind && owner) {
+                screen_item(s, INDENT, STYLE_PLAIN, "of %.40s %.60s", kind, owner);
+        }
+        if (!doc_is_true(k, "ready"))
+                screen_item(s, INDENT, STYLE_BAD, "out of its Services");
+        if (!doc_is_true(k, "main_may_live"))
+                screen_item(s, INDENT, STYLE_BAD, "main container to be restarted");
+        screen_end(s);
+        label(s, "API");
+        screen_putf(s, doc_is_true(k, "api") ? STYLE_GOOD : STYLE_WARN, "%s %s",
+                    doc_is_true(k, "api") ? s->term->glyph->on : s->term->glyph->half,
+                    doc_is_true(k, "api") ? "answers" : "not there");
+        screen_end(s);
+        if (why) {
+                screen_pad(s, INDENT);
+                screen_words(s, INDENT, STYLE_DIM, why);
+                screen_end(s);
+        }
+        draw_rotation(s, k);
+}
+
 unsigned status_view(Screen *s, const json_t *doc, const char *only) {
         unsigned n = 0;
         size_t i;
@@ -498,6 +556,7 @@ unsigned status_view(Screen *s, const json_t *doc, const char *only) {
                         draw_target(s, doc, t);
                         n++;
                 }
-        draw_sinks(s, doc);
-        return n;
+                draw_pod(s, doc);
+                draw_sinks(s, doc);
+                return n;
 }

@@ -72,7 +72,10 @@ typedef struct KubeView {
  * errno with the sentence in @why. */
 int kube_new(sd_event *event, const KubeOptions *options, const KubeHost *host, Kube **ret, char *why,
              size_t why_size) _must_check_;
-/* kube_free() - stands down: a slot is given back. Bounded; blocks nobody. */
+/* kube_stop_begin() - stand down, at a clean stop: the slot is given back, so that nobody waits for its expiry. @done
+ * is called from the loop, once, when that is done or after @deadline_usec from now; also when there is nothing to do.
+ */
+void kube_stop_begin(Kube *k, uint64_t deadline_usec, void (*done)(void *userdata), void *userdata);
 Kube *kube_free(Kube *k);
 /* kube_set_options() - after a reload. A rotation under way goes on with the new ones. Return: 0; -ENOMEM. */
 int kube_set_options(Kube *k, const KubeOptions *options) _must_check_;
@@ -89,6 +92,7 @@ void kube_tell(Kube *k, KubeNews news, bool warning, const char *note);
 /* kube_tell_forecast() - the annotation with the forecast; limited to one an interval, and to what is new. */
 void kube_tell_forecast(Kube *k, const char *json);
 
+/* kube_view() - all that can be told, as of now. No request is made for it. */
 void kube_view(const Kube *k, KubeView *ret);
 
 /* Method "kubernetes". It watches the Kube's rotation, which may outlive the run or have been resumed without one. */

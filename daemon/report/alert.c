@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "report/document.h"
+#include "report/pod.h"
 #include "util/clock.h"
 
 /* From here on a warning is called critical: there is hardly time, or room, for a person to act. */
@@ -204,6 +205,7 @@ bool alert_write_decision(AlertBook *book, const TargetView *t, const Decision *
         json_kv_string(&j, "reason_text", reason_text(d->reason));
         document_target(&j, t);
         document_labels(&j, o);
+        place_document(&j, &o->place);
         write_summary(&j, summary_decision(summary, t, d), t);
         document_time(&j, "startsAt", e->starts_real_usec);
         document_time(&j, "endsAt", firing ? 0 : now_real_usec);
@@ -238,6 +240,7 @@ void alert_write_outcome(AlertBook *book, const TargetView *t, const Outcome *ou
         json_kv_string(&j, "reason_text", d ? reason_text(d->reason) : NULL);
         document_target(&j, t);
         document_labels(&j, o);
+        place_document(&j, &o->place);
         write_summary(&j, summary_outcome(summary, t, outcome), t);
         document_time(&j, "startsAt", now_real_usec - min_of(outcome->duration_usec, now_real_usec));
         document_time(&j, "endsAt", now_real_usec);

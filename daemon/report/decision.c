@@ -2,6 +2,7 @@
 #include "report/report.h"
 
 #include "report/document.h"
+#include "report/pod.h"
 #include "util/clock.h"
 
 void decision_encode(Buf *b, const TargetView *t, const Decision *d, const ReportOptions *o) {
@@ -18,6 +19,7 @@ void decision_encode(Buf *b, const TargetView *t, const Decision *d, const Repor
         json_kv_string(&j, "summary", summary_decision(summary, t, d));
         document_target(&j, t);
         document_labels(&j, o);
+        place_document(&j, &o->place);
         document_usage(&j, t, d);
         document_forecast(&j, t, d);
         json_kv_double(&j, "threshold", d->threshold > 0 ? d->threshold : 0.0 / 0.0);

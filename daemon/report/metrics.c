@@ -509,6 +509,8 @@ void metrics_encode(Buf *b, const View *v, const ReportOptions *o, bool openmetr
                                 write_target(&e, v, &v->targets[i], m);
                 for (unsigned i = 0; i < v->n_sinks && i < VIEW_SINKS_MAX; i++)
                         write_sink(&e, &v->sinks[i], m);
+                if (v->pod)
+                        pod_metric(&e, v->pod, m);
                 write_daemon(&e, v, m);
         }
         exposition_end(&e);

@@ -19,6 +19,11 @@ typedef struct ReportLabel {
         char value[REPORT_LABEL_MAX];
 } ReportLabel;
 
+/* Where we are, by the Downward API; "" = not known, or in no pod. Of the owner the workload: a Deployment. */
+typedef struct ReportPlace {
+        char namespace_[64], pod[254], node[254], owner_kind[64], owner_name[254];
+} ReportPlace;
+
 typedef struct ReportOptions {
         char http_listen[256];              /* /metrics, /healthz; "" = off */
 
@@ -38,4 +43,6 @@ typedef struct ReportOptions {
 
         ReportLabel labels[REPORT_LABELS_MAX]; /* added to every metric and alert */
         unsigned n_labels;
+
+        ReportPlace place; /* no setting: filled by the daemon. In alerts and notes, not in metrics */
 } ReportOptions;

@@ -59,6 +59,23 @@ static int serve_health(Report *r, const char *accept _unused_, Buf *body, const
         return status;
 }
 
+static int serve_probe(Report *r, ReportHealthFn fn, Buf *body) {
+        char text[256] = "";
+        int status = fn ? fn(r->host.userdata, text, sizeof(text)) : 200;
+
+        buf_adds(body, text[0] ? text : "no rotation");
+        buf_addc(body, '\n');
+        return status;
+}
+
+static int serve_ready(Report *r, const char *accept _unused_, Buf *body, const char **ret_type _unused_) {
+        return serve_probe(r, r->host.ready, body);
+}
+
+static int serve_alive(Report *r, const char *accept _unused_, Buf *body, const char **ret_type _unused_) {
+        return serve_probe(r, r->host.alive, body);
+}
+
 static int serve_status(Report *r, const char *accept _unused_, Buf *body, const char **ret_type) {
         View v;
 
@@ -79,8 +96,11 @@ static const struct {
         {"/metrics", "metrics for Prometheus: text 0.0.4, or OpenMetrics 1.0.0 by Accept", serve_metrics},
         {"/api/v1/status", "everything known, as JSON", serve_status},
         {"/healthz", "200 while sampling works, else 503; no sink is asked", serve_health},
-        {"/livez", "the same", serve_health},
-        {"/readyz", "the same", serve_health},
+        {"/ready", "503 while a rotation takes the pod out of its Services: readinessProbe of this container",
+         serve_ready},
+        {"/alive", "503 while the main container is to be restarted: livenessProbe of that one", serve_alive},
+        {"/livez", "as /healthz", serve_health},
+        {"/readyz", "as /healthz", serve_health},
 };
 
 static int serve_index(Report *r _unused_, const char *accept _unused_, Buf *body, const char **ret_type _unused_) {
@@ -238,6 +258,10 @@ int report_set_options(Report *r, const ReportOptions *options, char *why, size_
                 r->webhook = webhook;
         r->options = *options;
         return 0;
+}
+
+void report_set_place(Report *r, const ReportPlace *place) {
+        r->options.place = *place;
 }
 
 /* ---- life ---- */

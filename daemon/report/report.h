@@ -29,6 +29,8 @@ typedef struct ReportHost {
         ReportViewFn view;
         ReportHealthFn health;
         ReportSinkFn sink_changed; /* may be NULL */
+        ReportHealthFn ready, alive; /* /ready, for the pod's readiness; /alive, for the main container's liveness.
+                                      * NULL: always 200 */
         void *userdata;
 } ReportHost;
 
@@ -40,6 +42,9 @@ Report *report_free(Report *r);
 
 /* report_set_options() - after a reload, all or nothing: on failure the old options stay. Queued alerts stay. */
 int report_set_options(Report *r, const ReportOptions *options, char *why, size_t why_size) _must_check_;
+
+/* report_set_place() - where we are, once more of it is known: for what is told from now on. */
+void report_set_place(Report *r, const ReportPlace *place);
 
 /* report_alert() - firing, still firing (repeat) or resolved; queued at once, first attempt in the same loop turn. */
 void report_alert(Report *r, const TargetView *t, const Decision *d);

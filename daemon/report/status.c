@@ -355,6 +355,7 @@ void status_encode(Buf *b, const View *v, const ReportOptions *o) {
         document_time(&j, "time", v->now_real_usec);
         write_daemon(&j, v);
         document_labels(&j, o);
+        pod_document(&j, v->pod, v->now_boot_usec, v->now_real_usec);
         json_key(&j, "targets");
         json_array_begin(&j);
         for (unsigned i = 0; i < v->n_targets; i++)

@@ -146,6 +146,18 @@ const Metric metrics[_METRIC_MAX] = {
         [METRIC_SINK_QUEUED] = {"plateau_sink_queued", G, "", "Notifications waiting for delivery"},
         [METRIC_SINK_LAST_SUCCESS] = {"plateau_sink_last_success_timestamp_seconds", G, "seconds",
                                       "When the sink accepted something last, since the epoch"},
+        /* the pod */
+        [METRIC_KUBE_API_UP] = {"plateau_kube_api_up", G, "", "1 while the Kubernetes API answers and lets us in"},
+        [METRIC_KUBE_REQUESTS] = {"plateau_kube_requests_total", C, "", "Requests to the Kubernetes API"},
+        [METRIC_POD_READY] = {"plateau_pod_ready", G, "", "What /ready says: 0 from when the pod leaves its Services"},
+        [METRIC_ROTATION_STATE] = {"plateau_rotation_state", G, "",
+                                   "1 for the state that the rotation of the pod is in"},
+        [METRIC_ROTATION_SLOT_WAIT] = {"plateau_rotation_slot_wait_seconds", G, "seconds",
+                                       "How long the rotation has waited for a slot, or did"},
+        [METRIC_ROTATION_CONNECTIONS] = {"plateau_rotation_connections", G, "",
+                                         "Connections that the drain still waits for"},
+        [METRIC_ROTATION_LEARNED] = {"plateau_rotation_learned_seconds", G, "seconds",
+                                     "What replacement and drain took lately in this workload"},
         /* the daemon itself */
         [METRIC_PROBE_UP] = {"plateau_probe_up", G, "", "1 while the privileged helper runs"},
         [METRIC_TICKS] = {"plateau_ticks_total", C, "", "Ticks of the sampling timer"},
@@ -168,8 +180,8 @@ const Metric metrics[_METRIC_MAX] = {
 
 bool metric_label_reserved(const char *name) {
         static const char *const names[] = {
-                "target", "pid",  "comm",   "cmdline", "kind", "window",  "bound", "event",    "source",
-                "rung",   "verb", "reason", "result",  "sink", "version", "le",    "quantile", "need",
+                "target", "pid",    "comm",   "cmdline", "kind",    "window", "bound",    "event", "source", "rung",
+                "verb",   "reason", "result", "sink",    "version", "le",     "quantile", "need",  "state",  "code",
         };
 
         if (strncmp(name, "__", 2) == 0) /* reserved for internal use by Prometheus' data model */

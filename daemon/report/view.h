@@ -11,6 +11,7 @@
 #include "policy/policy.h"
 #include "policy/score.h"
 #include "report/diagnosis.h"
+#include "report/pod.h"
 #include "sample/alarm.h"
 #include "sample/sample.h"
 #include "sample/target.h"
@@ -78,4 +79,5 @@ typedef struct View {
         bool config_reload_ok;
         uint64_t ticks_total, ticks_late_total, log_dropped_total;
         uint64_t self_rss_bytes, self_cpu_usec; /* the daemon's own */
+        const PodView *pod;                     /* NULL = kubernetes is off */
 } View;

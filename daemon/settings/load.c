@@ -411,7 +411,9 @@ static void settle(Loader *l) {
         const Origin *rotate = origins_find(l->origins, "policy.rotate.enabled", 0);
         const Origin *drain = origins_find(l->origins, "policy.rotate.needs.drain", 0);
         uint64_t allowed = l->s->action.rotate_method == ROTATE_HOOK ? l->s->action.hook_timeout_usec
-                                                                     : l->s->action.rotate_wait_usec;
+                           : l->s->action.rotate_method == ROTATE_KUBERNETES
+                                   ? l->s->kube.propagate_usec + l->s->kube.drain_usec
+                                   : l->s->action.rotate_wait_usec;
 
         for (unsigned i = 0; i < l->s->n_targets; i++)
                 if (!l->s->targets[i].name[0])

@@ -201,7 +201,7 @@ const SchemaRow schema_rows[] = {
 
         RUNG_ROWS(ROTATE, "rotate", "92%", &value_eta, "auto", ETA_HELP "; auto: than what a rotation needs"),
         {"policy.rotate.needs.drain", &value_duration, IN(policy.rotate_needs_usec[NEED_DRAIN]), "30s", "0", "30d",
-         .help = "From its start until the process has ended; when not given, no less than wait or hook_timeout"},
+         .help = "From its start until the process has ended; when not given, no less than the method may take"},
         {"policy.rotate.needs.startup", &value_duration, IN(policy.rotate_needs_usec[NEED_STARTUP]), "2m", "0", "30d",
          .help = "From there until another one works"},
         {"policy.rotate.needs.retries", &value_duration, IN(policy.rotate_needs_usec[NEED_RETRIES]), "1m30s", "0",

@@ -46,8 +46,10 @@ def test_watches():
         assert abs(seen - rss) < 4 * MIB and seen > 64 * MIB, (seen, rss)
         (limit,) = m['plateau_target_limit_bytes'].values()
         assert limit == 1 << 30
-        status, _, body = d.get('/healthz')
-        assert status == 200, body
+        for path in ('/healthz', '/ready', '/alive'):
+            status, _, body = d.get(path)
+            assert status == 200, (path, body)
+        assert s['kubernetes'] is None and 'plateau_pod_ready' not in m, s
 
 
 def test_life_of_a_target():

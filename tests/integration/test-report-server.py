@@ -73,6 +73,8 @@ def test_pages():
         for path in ('/healthz', '/livez', '/readyz'):
             status, _, body = get(base + path)
             assert status == 200 and body.endswith(b' ticks\n')
+        for path in ('/ready', '/alive'):
+            assert get(base + path)[::2] == (200, b'no rotation\n'), path
         assert b'/metrics' in get(base + '/')[2]
         assert get(base + '/nothing')[0] == 404
         assert get(base + '/metrics/')[0] == 404
