@@ -26,6 +26,7 @@
 #define OPT_PROTOCOLS     ((CURLoption)(CURLOPTTYPE_LONG + 181))        /* before that */
 #define OPT_PROTOCOLS_STR ((CURLoption)(CURLOPTTYPE_STRINGPOINT + 318)) /* since 7.85 */
 #define OPT_QUICK_EXIT    ((CURLoption)(CURLOPTTYPE_LONG + 322))        /* since 7.87 */
+#define OPT_CA_CACHE      ((CURLoption)(CURLOPTTYPE_LONG + 321))        /* since 7.87; before, nothing is cached */
 
 struct HttpRequest {
         HttpClient *client;
@@ -39,8 +40,8 @@ struct HttpRequest {
         int refusal;
         size_t header_bytes;
         char *body;
-        size_t body_len, body_cap;
-        bool cut; /* the body went on beyond HTTP_BODY_MAX */
+        size_t body_len, body_cap, body_max;
+        bool cut; /* the body went on beyond body_max */
         char error_text[160];
         char curl_error[CURL_ERROR_SIZE];
 };
@@ -96,11 +97,10 @@ static HttpRequest *request_free(HttpRequest *r) {
 
 static size_t on_body(char *p, size_t size, size_t n, void *userdata) {
         HttpRequest *r = userdata;
-        size_t len = size * n, room = HTTP_BODY_MAX - r->body_len, take = min_of(len, room);
+        size_t len = size * n, room = r->body_max - r->body_len, take = min_of(len, room);
 
         if (r->body_len + take + 1 > r->body_cap) {
-                size_t wanted = max_of(2 * r->body_cap, r->body_len + take + 1),
-                       cap = min_of(wanted, (size_t)HTTP_BODY_MAX + 1);
+                size_t wanted = max_of(2 * r->body_cap, r->body_len + take + 1), cap = min_of(wanted, r->body_max + 1);
                 char *q = realloc(r->body, cap);
 
                 if (!q)
@@ -191,7 +191,7 @@ static void fill_response(HttpRequest *r, CURLcode code, HttpResponse *ret) {
         const CurlApi *api = r->client->api;
         curl_off_t retry_after_s = 0;
 
-        *ret = (HttpResponse){.body = r->body ? r->body : "", .body_len = r->body_len};
+        *ret = (HttpResponse){.body = r->body ? r->body : "", .body_len = r->body_len, .cut = r->cut};
         if (r->refusal) {
                 ret->error = r->refusal;
                 snprintf(ret->error_text, sizeof(ret->error_text), "%s", r->error_text);
@@ -475,9 +475,10 @@ static int add_headers(HttpRequest *r, const HttpSpec *spec) {
         return 0;
 }
 
-static bool set_limits(const HttpClient *c, CURL *easy, uint64_t timeout_usec) {
+static bool set_limits(const HttpClient *c, CURL *easy, uint64_t timeout_usec, uint64_t connect_usec) {
         long timeout_ms = (long)min_of(timeout_usec / USEC_PER_MSEC, (uint64_t)INT_MAX);
-        long connect_ms = (long)min_of(timeout_usec, (uint64_t)HTTP_CONNECT_TIMEOUT_USEC) / (long)USEC_PER_MSEC;
+        uint64_t min_ms = min_of(timeout_usec, connect_usec) / USEC_PER_MSEC;
+        long connect_ms = (long)min_of(min_ms, (uint64_t)INT_MAX);
 
         /* Without QUICK_EXIT ending a transfer waits for its resolver thread, i.e. blocks for as long as a dead DNS
          * server lets getaddrinfo() hang (curl before 7.87 has no remedy). */
@@ -490,6 +491,19 @@ static bool set_limits(const HttpClient *c, CURL *easy, uint64_t timeout_usec) {
                set_long(c, easy, CURLOPT_CONNECTTIMEOUT_MS, max_of(connect_ms, 1L)) &&
                set_long(c, easy, CURLOPT_LOW_SPEED_LIMIT, HTTP_LOW_SPEED_BYTES_PER_S) &&
                set_long(c, easy, CURLOPT_LOW_SPEED_TIME, HTTP_LOW_SPEED_S);
+}
+
+/* The directory of the system's authorities stays closed: reading that bundle costs megabytes, and trusting it would
+ * let any of them speak for the cluster. curl (7.87 and later) keeps a parsed file for 24 h, which would outlive a
+ * rotation. */
+static bool set_private_authority(const HttpClient *c, CURL *easy, const char *ca_file) {
+        (void)set_long(c, easy, OPT_CA_CACHE, 0);
+        if (!set_string(c, easy, OPT_PROTOCOLS_STR, "https") && !set_long(c, easy, OPT_PROTOCOLS, CURLPROTO_HTTPS))
+                return false;
+        return set_string(c, easy, CURLOPT_CAINFO, ca_file) && set_string(c, easy, CURLOPT_CAPATH, NULL) &&
+               set_string(c, easy, CURLOPT_PROXY, "") && set_long(c, easy, CURLOPT_SSL_VERIFYPEER, 1) &&
+               set_long(c, easy, CURLOPT_SSL_VERIFYHOST, 2) &&
+               set_long(c, easy, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
 }
 
 static bool set_body(const HttpClient *c, CURL *easy, const HttpSpec *spec) {
@@ -510,7 +524,9 @@ static int request_setup(HttpRequest *r, const HttpSpec *spec) {
         r->easy = c->api->easy_init();
         if (!r->easy)
                 return -ENOMEM;
-        if (!set_limits(c, r->easy, r->timeout_usec) || !set_body(c, r->easy, spec) ||
+        if (!set_limits(c, r->easy, r->timeout_usec,
+                        spec->connect_timeout_usec ? spec->connect_timeout_usec : HTTP_CONNECT_TIMEOUT_USEC) ||
+            (spec->ca_file && !set_private_authority(c, r->easy, spec->ca_file)) || !set_body(c, r->easy, spec) ||
             !set_string(c, r->easy, CURLOPT_URL, spec->url) ||
             !set_string(c, r->easy, CURLOPT_USERAGENT, "plateau/" PLATEAU_VERSION) ||
             !set_pointer(c, r->easy, CURLOPT_HTTPHEADER, r->headers) ||
@@ -533,6 +549,7 @@ int http_request(HttpClient *c, const HttpSpec *spec, HttpDoneFn done, void *use
         r->done = done;
         r->userdata = userdata;
         r->timeout_usec = spec->timeout_usec ? spec->timeout_usec : HTTP_TIMEOUT_DEFAULT_USEC;
+        r->body_max = spec->body_max ? spec->body_max : HTTP_BODY_MAX;
         r->next = c->requests;
         if (r->next)
                 r->next->prev = r;

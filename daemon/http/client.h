@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <systemd/sd-event.h>
@@ -18,8 +19,9 @@ typedef struct HttpRequest HttpRequest;
 typedef struct HttpResponse {
         int error;        /* 0; negative errno: nothing usable came back (see error_text) */
         long status;      /* HTTP status when error == 0 */
-        const char *body; /* at most HTTP_BODY_MAX bytes, NUL-terminated, never NULL; cut if longer */
+        const char *body; /* at most HttpSpec.body_max bytes, NUL-terminated, never NULL; cut if longer */
         size_t body_len;
+        bool cut;                  /* the answer went on beyond the bound */
         uint64_t retry_after_usec; /* Retry-After in seconds or as a date; 0 = none */
         char error_text[160];
 } HttpResponse;
@@ -36,6 +38,11 @@ typedef struct HttpSpec {
         size_t body_len;
         uint64_t timeout_usec;   /* whole request; 0 = 15 s. Connecting has 5 s of it at most */
         const char *bearer_file; /* may be NULL: token read anew for each request */
+        /* A server of our own cluster: https only, TLS 1.2 or later, certificate and name checked by the authorities in
+         * this file alone, read anew for each connection; no proxy. NULL: curl's defaults */
+        const char *ca_file;
+        size_t body_max;               /* bytes of the answer that are kept; 0 = HTTP_BODY_MAX */
+        uint64_t connect_timeout_usec; /* 0 = 5 s */
 } HttpSpec;
 
 /* http_client_new() - Return: 0; -ENOENT when libcurl is not installed (@why has the sentence). Owner: caller. */

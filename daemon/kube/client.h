@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Requests to the API server on the sd-event loop: token and authority of the service account, retries with full
+ * jitter within a deadline, a token bucket (1 a second, 10 at once), answers bounded. After 30 s without a request the
+ * connection and all TLS state are given up. Nothing blocks and nothing is called back from inside a call here.
+ */
+#pragma once
+
+#include <systemd/sd-event.h>
+
+#include "kube/answer.h"
+#include "kube/config.h"
+
+typedef struct KubeClient KubeClient;
+typedef struct KubeRequest KubeRequest;
+
+/* @a and its body end with the call. It may start and cancel requests, and free the client. */
+typedef void (*KubeDoneFn)(void *userdata, const KubeAnswer *a);
+
+typedef struct KubeSpec {
+        const char *method;
+        const char *path;         /* "/api/v1/...", with query */
+        const char *content_type; /* of the body; NULL = application/json */
+        const json_t *body;       /* borrowed; NULL = none */
+        uint64_t timeout_usec;  /* of one attempt; 0 = 10 s. An eviction needs more: the server itself tries for 10 s */
+        unsigned retries_max;   /* after KUBE_E_NET, KUBE_E_SERVER and KUBE_E_BUSY only */
+        uint64_t deadline_usec; /* CLOCK_BOOTTIME; nothing is tried after it; 0 = none */
+        size_t body_max;        /* bytes of the answer; 0 = 256 KiB, at most 4 MiB; longer is KUBE_E_ANSWER */
+} KubeSpec;
+
+typedef struct KubeCounters {
+        uint64_t requests;           /* attempts that were sent */
+        uint64_t ended[_KUBE_E_MAX]; /* answers told, by outcome */
+} KubeCounters;
+
+/* kube_client_new() - opens no connection. Return: 0; -ENOENT: no libcurl (@why); -ENOMEM. Owner: caller. */
+int kube_client_new(sd_event *event, const KubeConfig *config, KubeClient **ret, char *why,
+                    size_t why_size) _must_check_;
+/* kube_client_free() - cancels what is under way without calling back. Return: NULL. */
+KubeClient *kube_client_free(KubeClient *c);
+
+/**
+ * kube_request() - start one
+ * @spec: copied
+ * @ret:  may be NULL; invalid from the moment @done is called
+ * Return: 0; -EINVAL: a path without leading '/', or with blanks or controls in it; -ENOMEM. Then @done is not called.
+ */
+int kube_request(KubeClient *c, const KubeSpec *spec, KubeDoneFn done, void *userdata, KubeRequest **ret) _must_check_;
+/* kube_request_cancel() - forget it; the server may still do it. Return: NULL. */
+KubeRequest *kube_request_cancel(KubeRequest *r);
+/* kube_client_counters() - Owner: the client. */
+const KubeCounters *kube_client_counters(const KubeClient *c);
