@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sample/connections.h"
 
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,8 +14,8 @@
 
 #define PIECE_MAX     ((size_t)16 * 1024) /* of a table, on the stack; the kernel gives a page at a time anyway */
 #define LISTENERS_MAX 256u                /* sockets: SO_REUSEPORT makes several of one port */
-#define ADDRESS_V4    8u
-#define ADDRESS_V6    32u
+#define WORD_DIGITS   8u
+#define MAPPED_V4     (htonl(0xFFFF)) /* the third word of ::ffff:a.b.c.d, as it lies in memory */
 
 /* ---- one row ---- */
 
@@ -40,16 +41,35 @@ static bool scan_hex(const char **p, const char *end, size_t digits_max, uint64_
         return true;
 }
 
-/* "0100007F:1F90", or with 32 digits; the address itself is of no interest. */
-static bool scan_endpoint(const char **p, const char *end, uint16_t *ret_port) {
+/* Eight digits (IPv4) or 32: words in the kernel's own byte order, the same for both tables. */
+static bool scan_address(const char **p, const char *end, ConnectionAddress *ret) {
+        const char *start = *p;
+        size_t n_words;
+
+        while (*p < end && ((**p >= '0' && **p <= '9') || (**p >= 'A' && **p <= 'F')))
+                (*p)++;
+        n_words = (size_t)(*p - start) / WORD_DIGITS;
+        if ((n_words != 1 && n_words != 4) || (size_t)(*p - start) % WORD_DIGITS != 0)
+                return false;
+        *ret = (ConnectionAddress){.words = {[2] = MAPPED_V4}};
+        for (size_t i = 0; i < n_words; i++) {
+                const char *word = start + i * WORD_DIGITS;
+                uint64_t v;
+
+                if (!scan_hex(&word, word + WORD_DIGITS, WORD_DIGITS, &v))
+                        return false;
+                ret->words[n_words == 1 ? 3 : i] = (uint32_t)v;
+        }
+        return true;
+}
+
+/* "0100007F:1F90" */
+static bool scan_endpoint(const char **p, const char *end, ConnectionAddress *ret_address, uint16_t *ret_port) {
         const char *start;
         uint64_t port;
-        size_t n = 0;
 
-        *p = start = scan_blanks(*p, end);
-        for (; *p < end && ((**p >= '0' && **p <= '9') || (**p >= 'A' && **p <= 'F')); (*p)++)
-                n++;
-        if ((n != ADDRESS_V4 && n != ADDRESS_V6) || *p == end || **p != ':')
+        *p = scan_blanks(*p, end);
+        if (!scan_address(p, end, ret_address) || *p == end || **p != ':')
                 return false;
         (*p)++;
         start = *p;
@@ -72,11 +92,12 @@ static bool skip_word(const char **p, const char *end) {
 int connection_row_parse(const char *line, size_t len, ConnectionRow *ret) {
         const char *p = scan_blanks(line, line + len), *end = line + len;
         ConnectionRow row = {0};
+        ConnectionAddress remote;
         uint64_t v;
 
         if (!scan_u64(&p, end, &v) || p == end || *p++ != ':') /* "  12:" */
                 return -EBADMSG;
-        if (!scan_endpoint(&p, end, &row.local_port) || !scan_endpoint(&p, end, &row.remote_port))
+        if (!scan_endpoint(&p, end, &row.local, &row.local_port) || !scan_endpoint(&p, end, &remote, &row.remote_port))
                 return -EBADMSG;
         p = scan_blanks(p, end);
         if (!scan_hex(&p, end, 2, &v))
@@ -180,6 +201,7 @@ typedef struct Listeners {
         bool cut;
         struct {
                 uint64_t inode;
+                ConnectionAddress address;
                 uint16_t port;
                 bool target, own;
         } at[LISTENERS_MAX];
@@ -195,6 +217,7 @@ static void on_listener(void *userdata, const ConnectionRow *row) {
                 return;
         }
         l->at[l->n].inode = row->inode;
+        l->at[l->n].address = row->local;
         l->at[l->n].port = row->local_port;
         l->n++;
 }
@@ -254,20 +277,44 @@ static void mark_ours(Listeners *l) {
                 (void)mark_held(self, l, true);
 }
 
-static void add_port(Connections *c, uint16_t port) {
-        for (unsigned i = 0; i < c->n_ports; i++)
-                if (c->ports[i].port == port)
+static bool address_is_any(const ConnectionAddress *a) {
+        return a->words[0] == 0 && a->words[1] == 0 && (a->words[2] == 0 || a->words[2] == MAPPED_V4) && a->words[3] == 0;
+}
+
+static bool address_equal(const ConnectionAddress *a, const ConnectionAddress *b) {
+        return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+/* @address: NULL = any */
+static void add_port(Connections *c, uint16_t port, const ConnectionAddress *address) {
+        bool any = !address || address_is_any(address);
+
+        for (unsigned i = 0; i < c->n_ports; i++) {
+                ConnectionPort *have = &c->ports[i];
+
+                if (have->port != port)
+                        continue;
+                if (have->any || any) { /* all addresses have it in them */
+                        have->any = true;
                         return;
-        if (c->n_ports == CONNECTION_PORTS_MAX)
+                }
+                if (address_equal(&have->address, address))
+                        return;
+        }
+        if (c->n_ports == CONNECTION_PORTS_MAX) {
                 c->cut = true;
-        else
-                c->ports[c->n_ports++] = (ConnectionPort){.port = port};
+                return;
+        }
+        c->ports[c->n_ports] = (ConnectionPort){.port = port, .any = any};
+        if (!any)
+                c->ports[c->n_ports].address = *address;
+        c->n_ports++;
 }
 
 void connections_given(Connections *ret, const uint16_t *ports, unsigned n) {
         *ret = (Connections){.from = CONNECTION_PORTS_GIVEN};
         for (unsigned i = 0; i < n; i++)
-                add_port(ret, ports[i]);
+                add_port(ret, ports[i], NULL);
 }
 
 int connections_find(int dir_fd, Connections *ret) {
@@ -286,7 +333,7 @@ int connections_find(int dir_fd, Connections *ret) {
                 mark_ours(&l);
         for (unsigned i = 0; i < l.n; i++)
                 if (r > 0 ? l.at[i].target : !l.at[i].own)
-                        add_port(&c, l.at[i].port);
+                        add_port(&c, l.at[i].port, &l.at[i].address);
         *ret = c;
         return 0;
 }
@@ -299,7 +346,8 @@ static void on_connection(void *userdata, const ConnectionRow *row) {
         if (row->state != CONNECTION_ESTABLISHED)
                 return;
         for (unsigned i = 0; i < c->n_ports; i++)
-                if (c->ports[i].port == row->local_port) {
+                if (c->ports[i].port == row->local_port &&
+                    (c->ports[i].any || address_equal(&c->ports[i].address, &row->local))) {
                         c->ports[i].established++;
                         c->established++;
                         return;

@@ -20,7 +20,13 @@
 #define CONNECTION_ESTABLISHED 1
 #define CONNECTION_LISTEN      10
 
+/* As the tables print it, four words; one of IPv4 as the IPv6 address that it is mapped to. */
+typedef struct ConnectionAddress {
+        uint32_t words[4];
+} ConnectionAddress;
+
 typedef struct ConnectionRow {
+        ConnectionAddress local;
         uint16_t local_port, remote_port;
         uint8_t state;  /* CONNECTION_... */
         uint64_t inode; /* 0: nobody holds it by a descriptor (any more) */
@@ -56,6 +62,8 @@ typedef enum ConnectionPortsFrom {
 
 typedef struct ConnectionPort {
         uint16_t port;
+        bool any;                  /* it listens on all addresses, or nobody said on which */
+        ConnectionAddress address; /* else on this one: the same port of another address is another server's (hostNetwork) */
         unsigned established;
 } ConnectionPort;
 

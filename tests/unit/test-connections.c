@@ -134,6 +134,24 @@ static void test_ports_that_the_process_holds(void **state _unused_) {
         assert_int_equal(c.established, 2); /* one of tcp, one of tcp6; neither TIME_WAIT nor the client's end */
 }
 
+/* Pods on the host's network: the same port of another address is another server's. */
+static void test_the_address_that_it_listens_on(void **state _unused_) {
+        _cleanup_tree_ Tree t = process(
+                HEADING4 "   1: 0A000001:1F90 00000000:0000 0A 0:0 0:0 0 0 0 41 1\n"
+                         "   2: 0A000001:1F90 0A000009:C001 01 0:0 0:0 0 0 0 42 1\n"
+                         "   3: 0A000002:1F90 0A000009:C002 01 0:0 0:0 0 0 0 43 1\n",
+                HEADING6 "   4: 0000000000000000FFFF00000A000001:1F90 0000000000000000FFFF00000A000009:C003 01 0:0 0:0 0 0 0 "
+                         "44 1\n");
+        Connections c;
+
+        assert_int_equal(symlinkat("socket:[41]", t.fd, "fd/3"), 0);
+        assert_int_equal(connections_find(t.fd, &c), 0);
+        assert_int_equal(c.n_ports, 1);
+        assert_false(c.ports[0].any);
+        assert_int_equal(connections_count(t.fd, &c), 0);
+        assert_int_equal(c.established, 2);
+}
+
 static void test_ports_of_the_namespace_without_descriptors(void **state _unused_) {
         _cleanup_tree_ Tree t =
                 process(HEADING4 LISTEN4 "   4: 00000000:0016 00000000:0000 0A 0:0 0:0 0 0 0 99 1\n", NULL);
@@ -214,6 +232,7 @@ int main(void) {
                 cmocka_unit_test(test_pieces_of_any_size),
                 cmocka_unit_test(test_a_line_too_long_is_dropped_alone),
                 cmocka_unit_test(test_ports_that_the_process_holds),
+                cmocka_unit_test(test_the_address_that_it_listens_on),
                 cmocka_unit_test(test_ports_of_the_namespace_without_descriptors),
                 cmocka_unit_test(test_tables_that_are_none),
                 cmocka_unit_test(test_given_ports),
