@@ -45,6 +45,12 @@ class App:
             if self.rate:
                 self.leak(max(self.rate // 10, 1))
 
+    async def mind_file(self, path):
+        """plateau's drain.file, in a volume that both containers have."""
+        while not os.path.exists(path):
+            await asyncio.sleep(0.1)
+        await self.ask_to_finish()
+
     async def ask_to_finish(self):
         self.draining = True
         for session in list(self.sessions):
@@ -125,11 +131,14 @@ async def main():
     loop.add_signal_handler(signal.SIGTERM, app.stop.set)
     sessions = await websockets.unix_serve(app.session, ws_path, ping_interval=None)
     server = await asyncio.start_server(Front(app, ws_path).on_connection, host, port)
-    leaking = asyncio.create_task(app.leak_steadily())
+    tasks = [asyncio.create_task(app.leak_steadily())]
+    if 'DRAIN_FILE' in os.environ:
+        tasks.append(asyncio.create_task(app.mind_file(os.environ['DRAIN_FILE'])))
     print(json.dumps({'listening': f'{host}:{port}', 'pid': os.getpid()}), flush=True)
     await app.stop.wait()
     app.cut = len(app.sessions)
-    leaking.cancel()
+    for task in tasks:
+        task.cancel()
     server.close()
     for session in list(app.sessions):
         await session.close(1012, 'service restart')

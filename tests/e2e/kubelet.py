@@ -68,6 +68,7 @@ class Container:
         self.stopping = 0
         self.limit = spec.get('resources', {}).get('limits', {}).get('memory')
         os.makedirs(self.dir, exist_ok=True)
+        os.chmod(self.dir, 0o777)
 
     # ---- what it is given ----
 

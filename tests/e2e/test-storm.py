@@ -1,0 +1,93 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Thirty pods that all want to go at once, and two slots."""
+import os
+import random
+import signal
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'integration'))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import tap # pylint: disable=wrong-import-position
+from fleet import NAMESPACE, Fleet, cluster # pylint: disable=wrong-import-position
+
+PODS = int(os.environ.get('PLATEAU_E2E_PODS', '30'))
+SLOTS = 2
+
+
+class Rotating:
+    """How many pods rotate at once, by the API server's own watch: detached ones that still serve, and evicted ones."""
+
+    def __init__(self, fleet):
+        self.fleet, self.now, self.most, self.seen = fleet, set(), 0, set()
+        self.orphans = {}
+        threading.Thread(target=self.follow, daemon=True).start()
+
+    def follow(self):
+        for kind, o in self.fleet.api.watch(f'/api/v1/namespaces/{NAMESPACE}/pods', labelSelector=f'app={self.fleet.name}'):
+            for event, pod in [('ADDED', i) for i in o['items']] if kind == 'SYNC' else [(kind, o)]:
+                self.on_pod(event, pod)
+
+    def on_pod(self, event, pod):
+        m = pod['metadata']
+        rotating = 'plateau.dev/rotation' in m.get('labels', {}) and event != 'DELETED' and 'deletionTimestamp' not in m
+        if rotating and m['name'] not in self.now:
+            self.now.add(m['name'])
+            self.seen.add(m['name'])
+        elif not rotating:
+            self.now.discard(m['name'])
+        self.most = max(self.most, len(self.now))
+
+
+def disturb(fleet, rotating, stop, seed=7):
+    """Sidecars of rotating pods are killed or paused, now and then, in whatever state they are."""
+    rng = random.Random(seed)
+    done = {'killed': 0, 'paused': 0}
+    while not stop.wait(rng.uniform(0.5, 1.5)):
+        names = sorted(rotating.now)
+        if not names:
+            continue
+        try:
+            sidecar = fleet.kubelet.pod(rng.choice(names)).container('plateau')
+        except StopIteration:
+            continue
+        if rng.random() < 0.6:
+            sidecar.signal(signal.SIGKILL)
+            done['killed'] += 1
+        else:
+            sidecar.signal(signal.SIGSTOP)
+            time.sleep(rng.uniform(0.5, 4))
+            sidecar.signal(signal.SIGCONT)
+            done['paused'] += 1
+    return done
+
+
+@tap.deadline(1500)
+def test_storm():
+    """30 pods armed at once, 2 slots: never more than 2 rotate, all are replaced, also with sidecars killed and paused."""
+    with cluster(probe_scale=2.0) as (plane, kubelet):
+        fleet = Fleet(plane, kubelet, replicas=PODS, slots=SLOTS, min_available=PODS)
+        fleet.wait_ready(deadline_s=300)
+        rotating, stop, result = Rotating(fleet), threading.Event(), {}
+        fleet.endpoints.count_from_now()
+        first = fleet.names()
+        thread = threading.Thread(target=lambda: result.update(disturb(fleet, rotating, stop)), daemon=True)
+        thread.start()
+        for name in first:
+            fleet.leak(name)
+        try:
+            fleet.wait('all are replaced', lambda: not set(first) & set(fleet.names()), 1200)
+        finally:
+            stop.set()
+            thread.join(10)
+            print(f'# most at once {rotating.most}, seen rotating {len(rotating.seen)} of {PODS}, disturbed {result}, '
+                  f'fewest ready {fleet.endpoints.fewest}', flush=True)
+        assert rotating.most <= SLOTS, rotating.most
+        fleet.wait_ready(deadline_s=120)
+        assert not rotating.now, rotating.now
+
+
+if __name__ == '__main__':
+    tap.main(globals())
