@@ -197,6 +197,8 @@ def test_kept():
     assert [e for e in events('kept.log') if e['event'] == 'alert.act']
     assert all(e['released_bytes'] > 8 * MIB for e in done), done
     assert counts('kept/memory.events')['oom_kill'] == 0
+    # It may touch the limit once (max 1): huge pages that a trim freed in part stay charged until the kernel splits
+    # them, which it does there. With transparent_hugepage=never it does not come near.
     assert counts('kept/memory.events')['oom'] == 0
 
 
