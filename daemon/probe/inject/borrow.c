@@ -147,6 +147,7 @@ static ProbeResult try_thread(Borrow *b, BorrowPlace place, Candidate *c, bool l
         int r = -EAGAIN;
 
         b->last_tid = c->tid;
+        b->last_ns_tid = c->ns_tid;
         b->last_decline = SAFE_NOT_BLOCKED;
         fn(userdata, calls, &n);
         touch(&chain, sizeof(chain));

@@ -34,6 +34,7 @@ typedef struct Borrow {
         unsigned declined[_SAFE_MAX]; /* of n_declined, for which reason */
         Census seen;                  /* of the last look */
         pid_t last_tid; /* the thread that is being, or was, borrowed; set before BorrowCallsFn runs */
+        pid_t last_ns_tid; /* the same, as its C library knows it */
         bool stuck;     /* a thread stays attached until this process exits: no further call */
 } Borrow;
 

@@ -35,6 +35,8 @@
 
 typedef struct Mailbox {
         uint64_t magic;
+        /* Processes and threads by the numbers that they have in their own PID namespace: another probe may see the
+         * target from another one, as from within its container. */
         uint64_t pid, start_ticks; /* whose: a child that was forked meanwhile has a copy in which nothing runs */
         uint64_t armed;    /* the borrowed thread, from before the switch until the call is known to be over; else 0 */
         uint64_t unmapper; /* the thread that was, or is about to be, told to unmap this; else 0 */

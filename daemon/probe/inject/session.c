@@ -104,6 +104,7 @@ static ProbeResult open_target(Session *s) {
         r = facts_read(s->b.proc_fd, &f);
         if (r < 0)
                 return r == -ESRCH ? PROBE_E_GONE : PROBE_E_INTERNAL;
+        s->ns_pid = f.ns_tid ? f.ns_tid : s->b.pid;
         p = refusal(s, &f);
         if (p != PROBE_OK)
                 return p;
@@ -159,13 +160,17 @@ static bool is_in_scratch(const Session *s, uint64_t addr, size_t n) {
         return addr >= s->scratch && addr <= s->scratch + SCRATCH_SIZE - n;
 }
 
-/* Has @tid nothing to do with the scratch memory any more? From the switch to the last frame its stack pointer is in
+/* Has @ns_tid nothing to do with the scratch memory any more? From the switch to the last frame its stack pointer is in
  * there, or, of the one that unmaps it, it is in munmap or on its way (then in no system call at all). Asleep in any
  * other call it never was switched (its probe died first), or it is through. */
-static bool is_off_scratch(Session *s, pid_t tid, uint64_t timeout_usec) {
+static bool is_off_scratch(Session *s, uint64_t ns_tid, uint64_t timeout_usec) {
         uint64_t deadline = deadline_in(s, timeout_usec), sp;
         long nsec = POLL_FIRST_NSEC, nr;
+        pid_t tid =
+                ns_tid == (uint64_t)s->b.last_ns_tid ? s->b.last_tid : threads_by_ns_tid(s->b.proc_fd, (pid_t)ns_tid);
 
+        if (tid < 0)
+                return tid == -ESRCH;
         for (;;) {
                 int r = threads_stack_pointer(s->b.proc_fd, tid, &sp, &nr);
 
@@ -186,12 +191,11 @@ static bool is_own_thread_alive(const Session *s, const Mailbox *box) {
 
 /* Is a call of an earlier run still under way, or the end of its memory? */
 static bool is_running(Session *s, const Mailbox *box) {
-        if (box->pid != (uint64_t)s->b.pid || box->start_ticks != s->b.start_ticks)
+        if (box->pid != (uint64_t)s->ns_pid || box->start_ticks != s->b.start_ticks)
                 return false;
-        if (box->unmapper && !is_off_scratch(s, (pid_t)box->unmapper, ASLEEP_TIMEOUT_USEC))
+        if (box->unmapper && !is_off_scratch(s, box->unmapper, ASLEEP_TIMEOUT_USEC))
                 return true;
-        return box->armed &&
-               (!is_off_scratch(s, (pid_t)box->armed, ASLEEP_TIMEOUT_USEC) || is_own_thread_alive(s, box));
+        return box->armed && (!is_off_scratch(s, box->armed, ASLEEP_TIMEOUT_USEC) || is_own_thread_alive(s, box));
 }
 
 static ProbeResult wait_for_mapping(Session *s) {
@@ -247,13 +251,13 @@ static ProbeResult get_scratch(Session *s) {
                         return p;
         }
         box = (Mailbox){
-                .magic = SCRATCH_MAGIC, .pid = (uint64_t)s->b.pid, .start_ticks = s->b.start_ticks, .claim = s->claim};
+                .magic = SCRATCH_MAGIC, .pid = (uint64_t)s->ns_pid, .start_ticks = s->b.start_ticks, .claim = s->claim};
         return remote_write(s->b.pid, s->scratch, &box, sizeof(box)) < 0 ? PROBE_E_GONE : PROBE_OK;
 }
 
 static void calls_unmap(void *userdata, Call *calls, size_t *n) {
         Session *s = userdata;
-        uint64_t tid = (uint64_t)s->b.last_tid;
+        uint64_t tid = (uint64_t)s->b.last_ns_tid;
 
         /* it may be long until the thread gets its turn: nobody must use the memory again until then */
         remote_write(s->b.pid, s->scratch + offsetof(Mailbox, unmapper), &tid, sizeof(tid));
@@ -271,7 +275,7 @@ static void give_back_scratch(Session *s) {
                 return;
         /* the last frame comes after the last stamp: whoever did not get its turn since then still needs it */
         if (remote_read(s->b.pid, s->scratch, &box, sizeof(box)) < 0 || box.claim != s->claim ||
-            (box.armed && !is_off_scratch(s, (pid_t)box.armed, timeout_usec)))
+            (box.armed && !is_off_scratch(s, box.armed, timeout_usec)))
                 return;
         s->b.deadline_usec = deadline_in(s, timeout_usec);
         if (borrow_call(&s->b, BORROW_ON_ITS_STACK, calls_unmap, s) != PROBE_OK)
@@ -318,9 +322,9 @@ static void calls_chain(void *userdata, Call *calls, size_t *n) {
         const LibcSymbols *sym = &s->b.image.sym;
         const SessionPlan *plan = s->plan;
         Mailbox box = {.magic = SCRATCH_MAGIC,
-                       .pid = (uint64_t)s->b.pid,
+                       .pid = (uint64_t)s->ns_pid,
                        .start_ticks = s->b.start_ticks,
-                       .armed = (uint64_t)s->b.last_tid,
+                       .armed = (uint64_t)s->b.last_ns_tid,
                        .claim = s->claim};
 
         for (size_t i = 0; i < SCRATCH_TRUTHS; i++)
@@ -408,7 +412,7 @@ static ProbeResult is_free(Session *s) {
                 s->scratch = 0;
                 return PROBE_E_IN_FLIGHT;
         }
-        if (box.armed && !is_off_scratch(s, (pid_t)box.armed, s->req->find_timeout_msec * USEC_PER_MSEC)) {
+        if (box.armed && !is_off_scratch(s, box.armed, s->req->find_timeout_msec * USEC_PER_MSEC)) {
                 session_say(s, "the thread of the call before was not seen asleep since");
                 return PROBE_E_NO_SAFE_THREAD;
         }

@@ -51,6 +51,7 @@ typedef struct Session {
         uint64_t finish_usec;   /* when what is called must have ended */
         uint64_t end_usec;      /* when all of it must have */
         int pidfd;
+        pid_t ns_pid; /* its number in its own PID namespace */
         Mailbox box; /* as it was when the last chain ended */
 } Session;
 

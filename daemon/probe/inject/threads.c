@@ -19,6 +19,7 @@
 #include "util/rootfs.h"
 
 #define TASKS_MAX 4096     /* threads looked at in one pass */
+#define TASKS_BY_NUMBER_MAX 32768    /* those whose number alone is asked for */
 #define LOOK_APART_NSEC 5000000L
 
 static bool next_hex(const char **p, uint64_t *ret) {
@@ -130,6 +131,56 @@ int threads_stack_pointer(int proc_pid_fd, pid_t tid, uint64_t *ret, long *ret_n
         *ret = sp;
         *ret_nr = strtol(buf, NULL, 10);
         return 0;
+}
+
+static bool has_ns_tid(int task_fd, pid_t tid, pid_t ns_tid) {
+        _cleanup_fd_ int dir = -1;
+        char name[16];
+        Facts f;
+
+        snprintf(name, sizeof(name), "%d", tid);
+        dir = rootfs_open_dir(task_fd, name);
+        return dir >= 0 && facts_read(dir, &f) == 0 && (f.ns_tid ? f.ns_tid : tid) == ns_tid;
+}
+
+static int search_ns_tid(int task_fd, pid_t ns_tid) {
+        int fd = fcntl(task_fd, F_DUPFD_CLOEXEC, 0), found = -ESRCH;
+        DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+        if (!dir) {
+                int r = -errno;
+                fd_close(fd);
+                return r;
+        }
+        rewinddir(dir);
+        for (unsigned n = 0; found == -ESRCH; n++) {
+                struct dirent *de = readdir(dir);
+                uint64_t tid;
+
+                if (!de)
+                        break;
+                if (n >= TASKS_BY_NUMBER_MAX)
+                        found = -E2BIG;
+                else if (parse_u64(de->d_name, &tid) == 0 && tid <= INT32_MAX &&
+                         has_ns_tid(task_fd, (pid_t)tid, ns_tid))
+                        found = (int)tid;
+        }
+        closedir(dir);
+        return found;
+}
+
+/* In the target's own namespace it is the same number. Otherwise all threads are asked, and twice before there is said
+ * to be none: one that ends while the list is read can hide the next (fs/proc/base.c, first_tid()). */
+int threads_by_ns_tid(int proc_pid_fd, pid_t ns_tid) {
+        _cleanup_fd_ int task_fd = rootfs_open_dir(proc_pid_fd, "task");
+        int r;
+
+        if (task_fd < 0)
+                return task_fd == -ENOENT ? -ESRCH : task_fd;
+        if (has_ns_tid(task_fd, ns_tid, ns_tid))
+                return ns_tid;
+        r = search_ns_tid(task_fd, ns_tid);
+        return r == -ESRCH ? search_ns_tid(task_fd, ns_tid) : r;
 }
 
 /* Consoles, serial lines, BSD and UNIX 98 pseudo-terminals (Documentation/admin-guide/devices.txt). */

@@ -64,6 +64,10 @@ int threads_parse_syscall(const char *line, Candidate *ret) _must_check_;
  * for it. Return: 0; -EAGAIN: it runs, so nobody can tell; -ESRCH: no such thread; other negative errno. */
 int threads_stack_pointer(int proc_pid_fd, pid_t tid, uint64_t *ret, long *ret_nr) _must_check_;
 
+/* threads_by_ns_tid() - the thread that its C library knows by this number. Return: its number here; -ESRCH: there is
+ * none; -E2BIG: more threads than are looked at; other negative errno. */
+int threads_by_ns_tid(int proc_pid_fd, pid_t ns_tid) _must_check_;
+
 /**
  * threads_find() - candidates that did not move between two looks, best first
  * @proc_pid_fd: /proc/PID
