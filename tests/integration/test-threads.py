@@ -5,8 +5,10 @@ import os
 import random
 import shutil
 import signal
+import struct
 import subprocess
 import sys
+import tempfile
 
 import tap
 from lib import DEADLINE_S, Skip, need, wait_until
@@ -164,6 +166,83 @@ def test_how_many_filters():
         before = int(told and open('/proc/self/status', encoding='ascii').read().split('Seccomp_filters:')[1].split()[0])
         attempt(p.pid, ['seccomp'], f'under {before + 2} filters' if told else 'under a filter')
         attempt(p.pid, ['ok'], flags=1)
+
+
+def test_strict_seccomp():
+    """seccomp's strict mode, which kills at any call of a chain: refused, also where filters are allowed"""
+    with python('import ctypes,os;c=ctypes.CDLL(None);os.write(1,b"ready\\n");c.prctl(22,1,0,0,0)\n'
+                'while os.read(0,1):pass\n'
+                'c.syscall(60,0)') as p:
+        wait_until('strict mode', lambda: field(p.pid, 'Seccomp') == '1')
+        for flags in (0, 1):
+            attempt(p.pid, ['seccomp'], 'strict mode', flags=flags)
+
+
+def field(pid, name):
+    with open(f'/proc/{pid}/status', encoding='ascii') as f:
+        return next(line.split()[1] for line in f if line.startswith(name + ':'))
+
+
+TRACER = """
+import ctypes, sys
+c = ctypes.CDLL(None)
+assert c.ptrace(0x4206, int(sys.argv[1]), None, None) == 0 # PTRACE_SEIZE, Linux 3.4; its end detaches
+print('ready', flush=True)
+sys.stdin.read()
+"""
+
+
+def test_another_tracer():
+    """traced: refused, and by whom; one traced thread of several is let alone, and another one borrowed"""
+    with Target(MKLEAK, 'fragment-threads', 'size_mib=8', 'threads=2') as t:
+        worker = max(int(tid) for tid in os.listdir(f'/proc/{t.pid}/task'))
+        for tid in (t.pid, worker):
+            with subprocess.Popen(['/usr/bin/python3', '-c', TRACER, str(tid)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as p:
+                assert p.stdout.readline() == b'ready\n'
+                if tid == t.pid:
+                    attempt(t.pid, ['traced'], f'process {p.pid} traces it')
+                else:
+                    assert trim(t)['tid'] != tid
+                p.stdin.close()
+                assert p.wait(DEADLINE_S) == 0
+        assert trim(t)['thread'] == 'own'
+        undisturbed(t)
+
+
+def program_of_32_bits(path):
+    """The smallest: pause() for ever. Written by hand, for a compiler's libraries of 32 bits are rarely there."""
+    base, code = 0x08048000, bytes.fromhex('b81d000000cd80ebf7') # mov $29, %eax; int $0x80; jmp
+    header = b'\x7fELF\x01\x01\x01' + bytes(9) + struct.pack('<HHIIIIIHHHHHH', 2, 3, 1, base + 84, 52, 0, 0, 52, 32, 1, 0, 0, 0)
+    segment = struct.pack('<8I', 1, 0, base, base, 84 + len(code), 84 + len(code), 5, 4096)
+    with open(path, 'wb') as f:
+        f.write(header + segment + code)
+    os.chmod(path, 0o700)
+
+
+def test_foreign_abi():
+    """a 32-bit program: refused, before a thread of it is stopped"""
+    with tempfile.TemporaryDirectory() as folder:
+        program_of_32_bits(folder + '/small')
+        try:
+            p = subprocess.Popen([folder + '/small'])
+        except OSError as e:
+            raise Skip(f'no programs of 32 bits run here: {e.strerror}') from None
+        with p:
+            try:
+                wait_until('it waits in pause()', lambda: field(p.pid, 'State') == 'S')
+                attempt(p.pid, ['foreign_abi'], '32-bit')
+                assert p.poll() is None
+            finally:
+                p.kill()
+
+
+def test_raw_thread():
+    """a thread made by clone() behind glibc's back, which takes no locks then: refused"""
+    with python('import ctypes,os,sys;c=ctypes.CDLL(None);s=ctypes.create_string_buffer(65536)\n'
+                'top=(ctypes.addressof(s)+65536)&~15\n'
+                'assert c.clone(c.pause,ctypes.c_void_p(top),0x10f00,None)>0\n' # CLONE_VM, _FS, _FILES, _SIGHAND, _THREAD
+                'print("ready",flush=True);sys.stdin.read();os._exit(0)') as p:
+        attempt(p.pid, ['raw_threads'])
 
 
 BUSY = """

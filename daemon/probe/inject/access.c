@@ -80,7 +80,7 @@ void access_explain(int proc_pid_fd, const Facts *f, char *buf, size_t size) {
 
 /* A filter can be read by PTRACE_SECCOMP_GET_FILTER, with CAP_SYS_ADMIN and by a tracer without a filter of its own:
  * neither is the probe's. And nothing can be tried in the target: what a filter forbids may kill it. */
-void access_explain_seccomp(const Facts *f, char *buf, size_t size) {
+static void explain_seccomp(const Facts *f, char *buf, size_t size) {
         if (f->seccomp == 1)
                 snprintf(buf, size, "strict mode: it may read, write and exit, and a call would kill it");
         else if (f->seccomp_filters == 0) /* not told before Linux 5.9 */
@@ -93,4 +93,22 @@ void access_explain_seccomp(const Facts *f, char *buf, size_t size) {
                          "default, which lets these calls pass",
                          f->seccomp_filters, f->seccomp_filters == 1 ? "" : "s",
                          f->seccomp_filters == 1 ? "it is" : "each is");
+}
+
+ProbeResult access_judge(const Facts *f, bool seccomp_ok, char *buf, size_t size) {
+        if (f->state == 'Z' || f->state == 'X')
+                return PROBE_E_ZOMBIE;
+        if (f->tracer != 0) {
+                snprintf(buf, size, "process %d traces it", f->tracer);
+                return PROBE_E_TRACED;
+        }
+        if (f->state == 'T')
+                return PROBE_E_STOPPED;
+        if (f->shadow_stack)
+                return PROBE_E_SHADOW_STACK;
+        if (f->seccomp == 1 || (f->seccomp != 0 && !seccomp_ok)) {
+                explain_seccomp(f, buf, size);
+                return PROBE_E_SECCOMP;
+        }
+        return PROBE_OK;
 }

@@ -59,24 +59,6 @@ static uint64_t deadline_in(const Session *s, uint64_t usec) {
 
 /* ---- what must be refused ---- */
 
-static ProbeResult refusal(Session *s, const Facts *f) {
-        if (f->state == 'Z' || f->state == 'X')
-                return PROBE_E_ZOMBIE;
-        if (f->tracer != 0) {
-                session_say(s, "process %d traces it", f->tracer);
-                return PROBE_E_TRACED;
-        }
-        if (f->state == 'T')
-                return PROBE_E_STOPPED;
-        if (f->shadow_stack)
-                return PROBE_E_SHADOW_STACK;
-        if (f->seccomp == 1 || (f->seccomp == 2 && !(s->req->flags & PROBE_FLAG_ALLOW_SECCOMP))) {
-                access_explain_seccomp(f, s->reply->detail, sizeof(s->reply->detail));
-                return PROBE_E_SECCOMP;
-        }
-        return PROBE_OK;
-}
-
 /* Has it threads in glibc's eyes? Since 2.32 __libc_single_threaded says so. */
 static ProbeResult judge_threads(Session *s, const Facts *f) {
         const LibcSymbols *sym = &s->b.image.sym;
@@ -105,10 +87,10 @@ static ProbeResult open_target(Session *s) {
         if (r < 0)
                 return r == -ESRCH ? PROBE_E_GONE : PROBE_E_INTERNAL;
         s->ns_pid = f.ns_tid ? f.ns_tid : s->b.pid;
-        p = refusal(s, &f);
+        s->b.seccomp_ok = s->req->flags & PROBE_FLAG_ALLOW_SECCOMP;
+        p = access_judge(&f, s->b.seccomp_ok, s->reply->detail, sizeof(s->reply->detail));
         if (p != PROBE_OK)
                 return p;
-        s->b.seccomp_ok = s->req->flags & PROBE_FLAG_ALLOW_SECCOMP;
         r = borrow_open_memory(&s->b);
         if (r == 0)
                 r = maps_read(s->b.proc_fd, &s->b.maps);
