@@ -25,7 +25,10 @@
 #include <sys/prctl.h>
 #include <sys/select.h>
 #include <sys/sem.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -51,6 +54,7 @@ typedef struct Kind {
 static struct {
         int pipe[2], epoll, sem, msg, file, ring;
         mqd_t mq;
+        struct sockaddr_un address;
         uint32_t *word; /* shared with the child */
         sigset_t open_mask;
         volatile sig_atomic_t n_handled;
@@ -97,6 +101,49 @@ static bool wait_nap(void) {
         long r = syscall(SYS_nanosleep, &ts, &ts);
 
         return r < 0 && errno == EINTR && s.n_handled == 1 && ts.tv_sec < 3600;
+}
+
+static bool wait_readv(void) {
+        struct iovec iov[2] = {{&s.byte, 1}, {&s.byte, 1}};
+
+        return readv(s.pipe[0], iov, 2) == 1;
+}
+
+/* the number itself: glibc's select() makes pselect6 of it since 2.34 */
+static bool wait_select(void) {
+        struct timeval hour = {.tv_sec = 3600};
+        fd_set set;
+
+        FD_ZERO(&set);
+        FD_SET(s.pipe[0], &set);
+        return syscall(SYS_select, s.pipe[0] + 1, &set, NULL, NULL, &hour) == 1 && hour.tv_sec < 3600 && take_byte();
+}
+
+/* ---- by a connection */
+
+static void open_socket(void) {
+        s.address = (struct sockaddr_un){.sun_family = AF_UNIX};
+        snprintf(s.address.sun_path + 1, sizeof(s.address.sun_path) - 1, "calls-%d", getpid()); /* abstract */
+        s.file = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (s.file < 0 || bind(s.file, (struct sockaddr *)&s.address, sizeof(s.address)) < 0 || listen(s.file, 1) < 0)
+                fail("socket");
+}
+
+static bool wait_accept4(void) {
+        int fd = accept4(s.file, NULL, NULL, SOCK_CLOEXEC);
+
+        if (fd < 0)
+                return false;
+        close(fd);
+        return true;
+}
+
+static void wake_socket(void) {
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        if (connect(fd, (struct sockaddr *)&s.address, sizeof(s.address)) < 0)
+                _exit(1);
+        close(fd);
 }
 
 /* ---- by a signal that only the call lets in */
@@ -286,6 +333,9 @@ static const Kind kinds[] = {
         {"ppoll-mask", open_signal, wait_ppoll, wake_signal},
         {"pselect-mask", open_signal, wait_pselect, wake_signal},
         {"epoll_pwait-mask", open_signal, wait_epoll_pwait, wake_signal},
+        {"select", open_pipe, wait_select, wake_pipe},
+        {"readv", open_pipe, wait_readv, wake_pipe},
+        {"accept4", open_socket, wait_accept4, wake_socket},
         {"epoll_pwait2", open_pipe, wait_epoll_pwait2, wake_pipe},
         {"nap", open_signal_unblocked, wait_nap, wake_signal},
         {"semop", open_sem, wait_semop, wake_sem},
