@@ -61,10 +61,19 @@ def cluster(**options):
         yield plane, kubelet
 
 
+def block(value, indent=''):
+    """YAML in block style: kustomize writes the patch's comments into what it merges, and breaks JSON by that."""
+    if isinstance(value, dict) and value:
+        return ''.join(f'\n{indent}{json.dumps(k)}:{block(v, indent + "  ")}' for k, v in value.items())
+    if isinstance(value, list) and value:
+        return ''.join(f'\n{indent}-{block(v, indent + "  ")}' for v in value)
+    return ' ' + json.dumps(value)
+
+
 def kustomization(folder, documents, rbac):
     """kustomize's input: these objects, the sidecar put into them, and the rights of one tier."""
     with open(os.path.join(folder, 'objects.yaml'), 'w', encoding='utf-8') as f:
-        f.write('\n---\n'.join(json.dumps(d) for d in documents))
+        f.write('\n---'.join(block(d) for d in documents))
     at = lambda *p: os.path.relpath(os.path.join(DEPLOY, *p), os.path.realpath(folder)) # pylint: disable=unnecessary-lambda-assignment
     with open(os.path.join(folder, 'kustomization.yaml'), 'w', encoding='utf-8') as f:
         json.dump({'apiVersion': 'kustomize.config.k8s.io/v1beta1', 'kind': 'Kustomization', 'namespace': NAMESPACE,
