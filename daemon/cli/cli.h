@@ -39,6 +39,7 @@ typedef struct Command {
 } Command;
 
 extern const Command command_check;
+extern const Command command_doctor;
 extern const Command command_explain;
 extern const Command command_help;
 extern const Command command_inspect;

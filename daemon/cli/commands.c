@@ -9,7 +9,7 @@
 
 static const Command *const commands[] = {
         &command_status, &command_watch,  &command_explain, &command_reclaim, &command_tune, &command_inspect,
-        &command_replay, &command_verify, &command_check,   &command_help,    NULL,
+        &command_replay, &command_verify, &command_doctor,  &command_check,   &command_help, NULL,
 };
 
 const Command *const *cli_commands(void) {
