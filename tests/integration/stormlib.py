@@ -13,6 +13,7 @@ import signal
 import statistics
 import subprocess
 import tempfile
+import time
 
 from probelib import LEDGER, LEDGER_WITH_BINS, TRIM_OP, Probe, Target, let_pass, start_ticks, traced
 
@@ -235,6 +236,14 @@ def storms(threads):
         yield os.path.basename(env['LD_PRELOAD']).split('.')[0], args, env
 
 
+def ask_until_it_moves(target, steps):
+    """Its status, once its loops have gone on from @steps: refused at once, it may not have had a turn since the last answer."""
+    end = time.monotonic() + ANSWER_S
+    while (status := ask(target)) and int(status['loops']) == steps and time.monotonic() < end:
+        pass
+    return status
+
+
 def storm(build, name, args, env, calls):
     """@calls trims; after each the loops must go on, and the target's canaries be whole."""
     row = Storm(name)
@@ -250,7 +259,7 @@ def storm(build, name, args, env, calls):
                 row.said = reply['result']
                 if row.refused == 5 and not row.calls:
                     break
-            status = ask(target)
+            status = ask_until_it_moves(target, row.steps)
             if not status:
                 row.died += status == {}
                 row.hung += status is None
