@@ -53,6 +53,10 @@ _Static_assert(sizeof(Mailbox) <= 4096, "one page");
 /* scratch_is_mailbox() - written by us, and not garbage. */
 bool scratch_is_mailbox(const Mailbox *box);
 
+/* scratch_lasted_usec() - from the chain's first stamp to its last, which are the target's to write: never more than
+ * @most_usec, and that where it ends before it begins. Pure. */
+uint64_t scratch_lasted_usec(const Mailbox *box, uint64_t most_usec);
+
 /* scratch_find() - a mapping that an earlier run left. Return: its address, 0 = none. @ret: its
  * mailbox, all zero when nothing was written yet. */
 uint64_t scratch_find(pid_t pid, const Maps *maps, Mailbox *ret);

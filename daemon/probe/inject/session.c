@@ -328,10 +328,6 @@ static void calls_chain(void *userdata, Call *calls, size_t *n) {
         calls[(*n)++] = (Call){sym->clock_gettime, {CLOCK_MONOTONIC, BOX(end)}};
 }
 
-static uint64_t stamp_usec(const uint64_t ts[static 2]) {
-        return ts[0] * USEC_PER_SEC + ts[1] / 1000;
-}
-
 static ProbeResult wait_for_chain(Session *s) {
         long nsec = POLL_FIRST_NSEC;
 
@@ -429,6 +425,7 @@ static ProbeResult start_chain(Session *s, const SessionPlan *plan) {
 
 ProbeResult session_call(Session *s, const SessionPlan *plan) {
         ProbeCall *c = &s->reply->call;
+        uint64_t begin = now_mono_usec();
         ProbeResult p = start_chain(s, plan), q = PROBE_OK;
 
         if (p != PROBE_OK)
@@ -445,7 +442,7 @@ ProbeResult session_call(Session *s, const SessionPlan *plan) {
                 /* to the thread's end: at most 2 ms more than the call */
                 c->duration_usec += now_mono_usec() - s->switched_usec;
         } else if (p == PROBE_OK)
-                c->duration_usec += stamp_usec(s->box.end) - stamp_usec(s->box.begin);
+                c->duration_usec += scratch_lasted_usec(&s->box, now_mono_usec() - begin);
         if (p == PROBE_E_GONE)
                 session_say(s, "it ended while the call ran");
         return p == PROBE_OK ? q : p;
