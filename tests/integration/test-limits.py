@@ -144,7 +144,8 @@ def in_two_pid_namespaces(*args, **kwargs):
     strace = [need('strace'), '-f', '-qq', '-o', '/dev/null', '-e', 'trace=pidfd_open', '-e', 'inject=pidfd_open:error=ENOSYS']
     with Target(*own, MKLEAK, *args, **kwargs) as t:
         t.pid = wait_until('the program in its PID namespace', lambda: children(t.process.pid))[0]
-        yield t, ['nsenter', '-t', str(t.pid), '--mount', '--pid', *strace, PROBE]
+        # to enter a mount namespace is to stand in its root
+        yield t, ['nsenter', '-t', str(t.pid), '--mount', '--pid', *strace, os.path.abspath(PROBE)]
 
 
 def test_other_pid_namespace():
