@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""What the rotation takes for granted about Kubernetes, asked of the real API server and controllers; nodes are hollow.py.
+"""What the rotation takes for granted about Kubernetes, asked of the real one; its nodes are hollow.py.
 
   test-plane.py [--record DIR] [--only TEST...]
   --record  write the answers to DIR, as tests/fixtures/kube has them
@@ -9,6 +9,7 @@ import json
 import os
 import re
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlencode
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'integration'))
@@ -40,20 +41,22 @@ class World:
     record_to = None
 
     @classmethod
-    def recorded(cls, name, api, method, path, body=None, kind='application/json'):
-        """(status, body) of a request, kept as a fixture when asked to."""
+    def recorded(cls, name, api, method, path, body=None, kind='application/json', only=None):
+        """(status, body) of a request, kept as a fixture when asked to; only that of one status, if told."""
         c = api.connect()
         try:
             c.request(method, path, json.dumps(body) if body is not None else None, api.headers(kind))
             r = c.getresponse()
-            status, data = r.status, json.loads(r.read())
+            status, data = r.status, r.read()
+            data = json.loads(data) if r.getheader('Content-Type', '').startswith('application/json') else data.decode()
             headers = {k: v for k, v in r.getheaders() if k.lower() in ('retry-after', 'warning', 'content-type')}
         finally:
             c.close()
         request = {'method': method, 'path': path}
         if body is not None:
             request.update({'type': kind, 'body': body})
-        cls.keep(f'{name}.json', {'request': request, 'status': status, 'headers': headers, 'body': data})
+        if only in (None, status):
+            cls.keep(f'{name}.json', {'request': request, 'status': status, 'headers': headers, 'body': data})
         return status, data
 
     @classmethod
@@ -134,8 +137,8 @@ def test_workload():
     """Three pods with a sidecar become ready behind a Service, with a budget that lets none go."""
     make(('/api/v1/namespaces', {'metadata': {'name': NS}}),
          *[(path.format(ns=NS), obj) for path, obj in access(RULES)],
-         (f'{APPS}/deployments', workload('Deployment', 'web', 3)), (f'/api/v1/namespaces/{NS}/services', service('web')),
-         (BUDGETS, budget('web', 'web', minAvailable=3)))
+         (f'{APPS}/deployments', workload('Deployment', 'web', 3)),
+         (f'/api/v1/namespaces/{NS}/services', service('web')), (BUDGETS, budget('web', 'web', minAvailable=3)))
     pods = ready_pods('web', 3)
     wait_until('three endpoints', lambda: endpoints('web') == names(pods))
     status = wait_until('the budget', lambda: (lambda s: s if s.get('currentHealthy') == 3 else None)(
@@ -151,17 +154,18 @@ def test_workload():
 
 
 def test_identity():
-    """A token that is bound to a pod names it to admission and audit; without one or with too little there is 401, 403."""
+    """A token that is bound to a pod names it to admission and audit; 401 without one, 403 with too little."""
     pod = pods_of('web')[0]
     me, name = sidecar_of(pod), pod['metadata']['name']
     expect(World.recorded('forbidden-403', me, 'DELETE', f'{PODS}/{name}'), 403, 'pods .*is forbidden')
     expect(World.recorded('unauthorized-401', World.plane.as_token('x'), 'GET', f'{PODS}/{name}'), 401)
     expect(World.recorded('not-found-404', me, 'GET', f'{PODS}/nobody'), 404, 'NotFound')
-    review = {'apiVersion': 'authorization.k8s.io/v1', 'kind': 'SelfSubjectAccessReview', 'spec': {'resourceAttributes': {
-        'namespace': NS, 'verb': 'create', 'resource': 'pods', 'subresource': 'eviction'}}}
+    what = {'namespace': NS, 'verb': 'create', 'resource': 'pods', 'subresource': 'eviction'}
+    review = {'apiVersion': 'authorization.k8s.io/v1', 'kind': 'SelfSubjectAccessReview',
+              'spec': {'resourceAttributes': what}}
     url = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews'
     assert expect(World.recorded('access-review-yes', me, 'POST', url, review), 201)['status']['allowed'] is True
-    review['spec']['resourceAttributes'].update({'verb': 'delete', 'subresource': ''})
+    what.update({'verb': 'delete', 'subresource': ''})
     assert expect(World.recorded('access-review-no', me, 'POST', url, review), 201)['status']['allowed'] is False
     seen = wait_until('the audit', lambda: [e for e in World.plane.audit() if e['verb'] == 'delete' and
                                             e['user']['username'] == f'system:serviceaccount:{NS}:plateau'])
@@ -205,8 +209,9 @@ def test_detach_given_up():
     tell, World.node.tell = World.node.tell, lambda pod, ready: tell(pod, ready and pod['metadata']['name'] in known)
     try:
         assert admin().ask('PATCH', f'{PODS}/{name}', detach(None, old), JSON_PATCH)[0] == 200
-        wait_until('a replacement that is not ready', lambda: [p for p in pods_of('web') if p['metadata']['name'] not in known
-                                                               and p['status'].get('podIP') and not is_ready(p)])
+        wait_until('a replacement that is not ready', lambda: [
+            p for p in pods_of('web')
+            if p['metadata']['name'] not in known and p['status'].get('podIP') and not is_ready(p)])
         back = [{'op': 'add', 'path': f'/metadata/labels/{HASH}', 'value': old['metadata']['labels'][HASH]}]
         assert admin().ask('PATCH', f'{PODS}/{name}', back, JSON_PATCH)[0] == 200
         assert names(ready_pods('web', 3)) == known
@@ -305,6 +310,94 @@ def test_lease():
     expect(World.recorded('lease-create-403', me, 'POST', LEASES, {'metadata': {'name': 'x'}}), 403)
 
 
+def owned_by_deployment(name):
+    """A JSON patch's operation: the pod goes with the Deployment, but no controller counts it."""
+    deployment = admin().get(f'{APPS}/deployments/{name}')
+    return {'op': 'add', 'path': '/metadata/ownerReferences/-', 'value': {
+        'apiVersion': 'apps/v1', 'kind': 'Deployment', 'name': name, 'uid': deployment['metadata']['uid']}}
+
+
+@tap.deadline(240)
+def test_detached_and_left():
+    """A detached pod outlives a roll and a scale to zero, goes when taken back then, or with its Deployment."""
+    make((f'{APPS}/deployments', workload('Deployment', 'left', 1)))
+    old = ready_pods('left', 1)[0]
+    name, me = old['metadata']['name'], sidecar_of(old)
+    patch = [*detach(me, old), owned_by_deployment('left')]
+    patched = expect(World.recorded('pod-patched-owner', me, 'PATCH', f'{PODS}/{name}', patch, JSON_PATCH), 200)
+    assert len(patched['metadata']['ownerReferences']) == 2
+    released = next(p for p in ready_pods('left', 2) if p['metadata']['name'] == name)
+    assert [o['kind'] for o in released['metadata']['ownerReferences']] == ['Deployment'], released['metadata']
+    admin().patch(f'{APPS}/deployments/left', {'spec': {'template': {'metadata': {'annotations': {'rolled': 'yes'}}}}})
+    wait_until('a new revision', lambda: (lambda s: s['observedGeneration'] == 2 and s.get('updatedReplicas') == 1 and
+                                          s['replicas'] == 1)(admin().get(f'{APPS}/deployments/left')['status']))
+    admin().patch(f'{APPS}/deployments/left', {'spec': {'replicas': 0}})
+    assert names(ready_pods('left', 1)) == {name}
+
+    second = {**template('left'), 'metadata': {'name': 'left-2', 'labels': {'app': 'left'},
+                                               'ownerReferences': released['metadata']['ownerReferences']}}
+    make((PODS, second))
+    ready_pods('left', 2)
+    back = [{'op': 'add', 'path': f'/metadata/labels/{HASH}', 'value': old['metadata']['labels'][HASH]}]
+    assert me.ask('PATCH', f'{PODS}/{name}', back, JSON_PATCH)[0] == 200
+    assert names(ready_pods('left', 1)) == {'left-2'}, 'the old ReplicaSet wants none'
+    admin().delete(f'{APPS}/deployments/left', {'propagationPolicy': 'Background'})
+    wait_until('the pod goes with the Deployment', lambda: not pods_of('left'))
+
+
+@tap.deadline(120)
+def test_budget_and_detached():
+    """A budget of maxUnavailable takes a detached pod for healthy but not for expected: it allows one more."""
+    make((f'{APPS}/deployments', workload('Deployment', 'share', 2)),
+         (BUDGETS, budget('share', 'share', maxUnavailable=1)))
+    old = ready_pods('share', 2)[0]
+    assert admin().ask('PATCH', f'{PODS}/{old["metadata"]["name"]}', detach(None, old), JSON_PATCH)[0] == 200
+    ready_pods('share', 3)
+    status = wait_until('the budget', lambda: (lambda s: s if s.get('currentHealthy') == 3 else None)(
+        admin().get(f'{BUDGETS}/share')['status']))
+    World.keep('budget-with-detached.json', {'status': 200, 'body': admin().get(f'{BUDGETS}/share')})
+    assert status['disruptionsAllowed'] == 2 and status['expectedPods'] == 2, status
+    admin().delete(f'{APPS}/deployments/share', {'propagationPolicy': 'Background'})
+    admin().delete(f'{PODS}/{old["metadata"]["name"]}')
+
+
+def test_denied():
+    """What else may stop a request: a policy (422), the API server's own flow control (429 in plain text)."""
+    pod = ready_pods('web', 3)[0]
+    me, url, mine = sidecar_of(pod), f'{PODS}/{pod["metadata"]["name"]}/eviction', eviction(pod['metadata']['name'])
+    policies = '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolic'
+    rule = {'apiGroups': [''], 'apiVersions': ['v1'], 'operations': ['CREATE'], 'resources': ['pods/eviction']}
+    make((policies + 'ies', {'metadata': {'name': 'no-eviction'}, 'spec': {
+        'matchConstraints': {'resourceRules': [rule]},
+        'validations': [{'expression': 'false', 'message': 'not today'}]}}),
+         (policies + 'ybindings', {'metadata': {'name': 'no-eviction'}, 'spec': {'policyName': 'no-eviction',
+                                                                                 'validationActions': ['Deny']}}))
+    try: # a policy counts a moment after it was made
+        wait_until('the policy', lambda: me.ask('POST', f'{url}?dryRun=All', mine)[0] == 422)
+        expect(World.recorded('eviction-422-policy', me, 'POST', url, mine), 422, 'not today')
+    finally:
+        admin().delete(policies + 'ybindings/no-eviction')
+        admin().delete(policies + 'ies/no-eviction')
+    flow = '/apis/flowcontrol.apiserver.k8s.io/v1/'
+    make((flow + 'prioritylevelconfigurations', {'metadata': {'name': 'closed'}, 'spec': {
+        'type': 'Limited', 'limited': {'nominalConcurrencyShares': 0, 'lendablePercent': 0, 'borrowingLimitPercent': 0,
+                                       'limitResponse': {'type': 'Reject'}}}}),
+         (flow + 'flowschemas', {'metadata': {'name': 'closed'}, 'spec': {
+             'priorityLevelConfiguration': {'name': 'closed'}, 'matchingPrecedence': 2, 'rules': [{
+                 'subjects': [{'kind': 'ServiceAccount', 'serviceAccount': {'namespace': NS, 'name': 'plateau'}}],
+                 'resourceRules': [{'verbs': ['*'], 'apiGroups': ['*'], 'resources': ['*'], 'namespaces': ['*']}]}]}}))
+    try:
+        # no seats of its own: one request at a time is let in all the same
+        def ask(_):
+            return World.recorded('throttled-429', me, 'GET', PODS, only=429)[0]
+        with ThreadPoolExecutor(16) as pool:
+            wait_until('a request too many', lambda: 429 in pool.map(ask, range(64)))
+    finally:
+        admin().delete(flow + 'flowschemas/closed')
+        admin().delete(flow + 'prioritylevelconfigurations/closed')
+    wait_until('it is served again', lambda: me.ask('GET', PODS)[0] == 200)
+
+
 def resize(memory):
     return {'spec': {'containers': [{'name': 'main', 'resources': memory}]}}
 
@@ -317,18 +410,19 @@ def test_resize():
     assert pod['status']['qosClass'] == 'Guaranteed'
     answer = expect(World.recorded('resize-200', me, 'PATCH', url, resize(both), STRATEGIC), 200)
     assert answer['spec']['containers'][0]['resources']['limits']['memory'] == '320Mi'
-    expect(World.recorded('resize-refused-qos', me, 'PATCH', url, resize({'limits': {'memory': '400Mi'}}), STRATEGIC), 422,
-           'QOS|QoS')
+    other = resize({'limits': {'memory': '400Mi'}})
+    expect(World.recorded('resize-refused-qos', me, 'PATCH', url, other, STRATEGIC), 422, 'QOS|QoS')
     ranges = f'/api/v1/namespaces/{NS}/limitranges'
-    huge = {'requests': {'memory': '100Gi'}, 'limits': {'memory': '100Gi'}}
-    answer = expect(World.recorded('resize-refused-node', me, 'PATCH', url, resize(huge), STRATEGIC), 403, 'allocatable')
+    huge = resize({'requests': {'memory': '100Gi'}, 'limits': {'memory': '100Gi'}})
+    answer = expect(World.recorded('resize-refused-node', me, 'PATCH', url, huge, STRATEGIC), 403, 'allocatable')
     assert causes(answer) == ['NodeCapacity'], answer
-    make((ranges, {'metadata': {'name': 'small'}, 'spec': {'limits': [{'type': 'Container', 'max': {'memory': '384Mi'}}]}}))
-    more = {'requests': {'memory': '512Mi'}, 'limits': {'memory': '512Mi'}}
+    make((ranges, {'metadata': {'name': 'small'},
+                   'spec': {'limits': [{'type': 'Container', 'max': {'memory': '384Mi'}}]}}))
+    more = resize({'requests': {'memory': '512Mi'}, 'limits': {'memory': '512Mi'}})
     try: # the plugin's cache is a moment late
         answer = wait_until('the LimitRange to count', lambda: (lambda a: a if a[0] != 200 else None)(
-            me.ask('PATCH', f'{url}?dryRun=All', resize(more), STRATEGIC)))
-        expect(World.recorded('resize-refused-limitrange', me, 'PATCH', url, resize(more), STRATEGIC), 403, 'maximum memory')
+            me.ask('PATCH', f'{url}?dryRun=All', more, STRATEGIC)))
+        expect(World.recorded('resize-refused-limitrange', me, 'PATCH', url, more, STRATEGIC), 403, 'maximum memory')
     finally:
         admin().delete(f'{ranges}/small')
 
@@ -339,9 +433,10 @@ def test_event():
     me, name = sidecar_of(pod), pod['metadata']['name']
     url = f'/apis/events.k8s.io/v1/namespaces/{NS}/events'
     event = {'apiVersion': 'events.k8s.io/v1', 'kind': 'Event', 'metadata': {'name': f'{name}.1', 'namespace': NS},
-             'eventTime': '2026-01-01T00:00:00.000000Z', 'reportingController': 'plateau.dev/plateau', 'action': 'Rotate',
-             'reportingInstance': name, 'reason': 'RotationStarted', 'type': 'Normal', 'note': 'x',
-             'regarding': {'apiVersion': 'v1', 'kind': 'Pod', 'name': name, 'namespace': NS, 'uid': pod['metadata']['uid']}}
+             'eventTime': '2026-01-01T00:00:00.000000Z', 'reportingController': 'plateau.dev/plateau',
+             'reportingInstance': name, 'action': 'Rotate', 'reason': 'RotationStarted', 'type': 'Normal', 'note': 'x',
+             'regarding': {'apiVersion': 'v1', 'kind': 'Pod', 'name': name, 'namespace': NS,
+                           'uid': pod['metadata']['uid']}}
     expect(World.recorded('event-201', me, 'POST', url, event), 201)
     series = {'series': {'count': 2, 'lastObservedTime': '2026-01-01T00:01:00.000000Z'}}
     expect(World.recorded('event-series', me, 'PATCH', f'{url}/{name}.1', series, MERGE_PATCH), 200)
@@ -372,9 +467,10 @@ def come_and_go():
 def test_watch():
     """A watch tells what came, changed and went, sends bookmarks, and says 410 when asked for what is forgotten."""
     me = sidecar_of(ready_pods('web', 3)[0])
+    # a bookmark comes two seconds before the end
     version = me.get(f'{PODS}?limit=1')['metadata']['resourceVersion']
     status, lines = lines_of_watch(me, PODS, come_and_go, resourceVersion=version, allowWatchBookmarks='true',
-                                   timeoutSeconds=8, labelSelector='app=short') # a bookmark comes two seconds before its end
+                                   timeoutSeconds=8, labelSelector='app=short')
     kinds = [json.loads(line)['type'] for line in lines]
     World.keep('watch.jsonl', '\n'.join(lines) + '\n')
     assert status == 200 and kinds[0] == 'ADDED' and {'MODIFIED', 'DELETED', 'BOOKMARK'} <= set(kinds), kinds
@@ -388,7 +484,8 @@ def test_watch():
 def test_policies():
     """Both kinds of admission policy are served without a feature gate."""
     found = {r['name'] for r in admin().get('/apis/admissionregistration.k8s.io/v1')['resources']}
-    assert {'validatingadmissionpolicies', 'mutatingadmissionpolicies', 'mutatingadmissionpolicybindings'} <= found, found
+    expected = {'validatingadmissionpolicies', 'mutatingadmissionpolicies', 'mutatingadmissionpolicybindings'}
+    assert expected <= found, found
     version = expect(World.recorded('version', admin(), 'GET', '/version'), 200)
     assert (version['major'], version['minor']) == ('1', '37'), version
 
