@@ -22,6 +22,7 @@ struct KubeRequest {
         KubeClient *client;
         KubeRequest *prev, *next;
         KubeDoneFn done;
+        void (*dropped)(void *userdata);
         void *userdata;
         sd_event_source *timer; /* runs until the next attempt */
         HttpRequest *http;
@@ -57,6 +58,15 @@ static void request_free(KubeRequest *r) {
                 r->next->prev = r->prev;
         free(r->body);
         free(r);
+}
+
+static void request_drop(KubeRequest *r) {
+        void (*dropped)(void *userdata) = r->dropped;
+        void *userdata = r->userdata;
+
+        request_free(r);
+        if (dropped)
+                dropped(userdata);
 }
 
 static void client_rearm_idle(KubeClient *c) {
@@ -234,6 +244,7 @@ int kube_request(KubeClient *c, const KubeSpec *spec, KubeDoneFn done, void *use
                 request_free(r);
                 return e;
         }
+        r->dropped = spec->dropped;
         client_rearm_idle(c);
         if (ret)
                 *ret = r;
@@ -244,10 +255,14 @@ KubeRequest *kube_request_cancel(KubeRequest *r) {
         if (r) {
                 KubeClient *c = r->client;
 
-                request_free(r);
+                request_drop(r);
                 client_rearm_idle(c);
         }
         return NULL;
+}
+
+const KubeConfig *kube_client_config(const KubeClient *c) {
+        return &c->config;
 }
 
 const KubeCounters *kube_client_counters(const KubeClient *c) {
@@ -285,7 +300,7 @@ KubeClient *kube_client_free(KubeClient *c) {
         if (!c)
                 return NULL;
         while (c->requests)
-                request_free(c->requests);
+                request_drop(c->requests);
         http_client_free(c->http);
         sd_event_source_disable_unref(c->idle);
         sd_event_unref(c->event);

@@ -25,7 +25,9 @@ typedef struct KubeSpec {
         uint64_t timeout_usec;  /* of one attempt; 0 = 10 s. An eviction needs more: the server itself tries for 10 s */
         unsigned retries_max;   /* after KUBE_E_NET, KUBE_E_SERVER and KUBE_E_BUSY only */
         uint64_t deadline_usec; /* CLOCK_BOOTTIME; nothing is tried after it; 0 = none */
-        size_t body_max;        /* bytes of the answer; 0 = 256 KiB, at most 4 MiB; longer is KUBE_E_ANSWER */
+        void (*dropped)(
+                void *userdata); /* instead of the callback, when cancelled or the client is freed; NULL = none */
+        size_t body_max;         /* bytes of the answer; 0 = 256 KiB, at most 4 MiB; longer is KUBE_E_ANSWER */
 } KubeSpec;
 
 typedef struct KubeCounters {
@@ -48,5 +50,7 @@ KubeClient *kube_client_free(KubeClient *c);
 int kube_request(KubeClient *c, const KubeSpec *spec, KubeDoneFn done, void *userdata, KubeRequest **ret) _must_check_;
 /* kube_request_cancel() - forget it; the server may still do it. Return: NULL. */
 KubeRequest *kube_request_cancel(KubeRequest *r);
+/* kube_client_config() - as given to kube_client_new(). Owner: the client. */
+const KubeConfig *kube_client_config(const KubeClient *c);
 /* kube_client_counters() - Owner: the client. */
 const KubeCounters *kube_client_counters(const KubeClient *c);

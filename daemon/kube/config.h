@@ -14,6 +14,8 @@ typedef struct KubeConfig {
         char token_file[256]; /* below /var/run/secrets/kubernetes.io/serviceaccount */
         char ca_file[256];
         char namespace_[64], pod[254], uid[40], node[254], container[64]; /* "" = not told, but pod and namespace are */
+        unsigned port;  /* ours (report.listen); 0 = none. Set by the caller, as is */
+        char gate[128]; /* condition type of our readiness gate; "" = none */
 } KubeConfig;
 
 /**
