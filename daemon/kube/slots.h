@@ -6,7 +6,8 @@
  *
  * Hazard: leases fence nothing. Whoever holds one looks at kube_slots_fact() right before each step. Who is stopped
  * between that look and the step acts without a slot by the length of the stop; a slot goes to another one at the
- * earliest 7/12 of the lease's duration (35 s of 60) after its holder stopped to believe in it.
+ * earliest 7/12 of the lease's duration (35 s of 60) after its holder stopped to believe in it; at once, if the API has
+ * no such pod any more, which is so too when somebody removed it by force and its processes run on.
  */
 #pragma once
 
@@ -14,9 +15,7 @@
 #include <stdint.h>
 
 #include "kube/client.h"
-#include "kube/options.h"
-
-typedef enum KubeSlotFact KubeSlotFact; /* kube/machine.h */
+#include "kube/machine.h"
 
 /* What the pods of a workload tell their successors. 0 = not known. */
 typedef struct KubeLearned {
@@ -30,10 +29,11 @@ typedef struct KubeSlotsHost {
         void *userdata;
 } KubeSlotsHost;
 
-/* For status and doctor. Pointers: Owner: the slots, until the next call. */
+/* For status and doctor. */
 typedef struct KubeSlotsView {
-        const char *lease;    /* the one held; "" = none */
-        const char *detail;   /* one sentence: what is waited for, or why nothing is coordinated; "" = nothing to say */
+        KubeSlotFact fact;
+        char lease[254];      /* the one held; "" = none */
+        char detail[320];     /* one sentence: what is waited for, or why nothing is coordinated; "" = nothing to say */
         unsigned n, n_usable; /* leases wanted by the options; those that are there, as last read */
         bool passed;          /* an urgent one: went before a waiter with less time left */
         uint64_t waited_usec; /* for this slot */
