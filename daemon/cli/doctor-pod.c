@@ -81,6 +81,9 @@ void doctor_pod(Doctor *d) {
         }
         named = find_variables(d);
         token = find_token(d);
-        if (named && token)
-                doctor_find(d, "pod", "identity", DOCTOR_GOOD, "%.100s/%.120s, with a token", namespace, pod);
+        if (named)
+                doctor_find(d, "pod", "identity", DOCTOR_GOOD, "%.100s/%.120s%s", namespace, pod,
+                            token ? ", with a token" : "");
+        if (token && pod && *pod)
+                doctor_kube(d);
 }

@@ -63,6 +63,8 @@ void doctor_look(Doctor *d, const TargetSource *src);
 void doctor_ways(Doctor *d);
 /* doctor_pod() - the pod: environment, token, what the manifest wires up. */
 void doctor_pod(Doctor *d);
+/* doctor_kube() - what the API server says of the pod and of our rights; with doctor_pod(), which calls it. */
+void doctor_kube(Doctor *d);
 /* doctor_reach() - who would get figures and alerts; connects and closes, sends nothing. */
 void doctor_reach(Doctor *d);
 

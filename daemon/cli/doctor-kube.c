@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What only the API server knows: the pod as it stands there, who owns it, what our ServiceAccount may do, whether the
+ * slots are there. Each way to rotate is judged by what it takes (kube/plan.h does so again when it counts).
+ */
+#include "cli/doctor.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/doctor-api.h"
+
+#define NAME_MAX_ 254
+#define PATH_MAX_ 640
+
+typedef struct PodFacts {
+        char owner_kind[64], owner_name[NAME_MAX_]; /* the controller */
+        char workload[NAME_MAX_];                   /* its own controller, if it is a ReplicaSet: the Deployment */
+        bool shares_processes, has_ready, has_alive, has_limit;
+        char main[64];
+} PodFacts;
+
+static const char *text_of(const json_t *object, const char *key) {
+        const char *s = json_string_value(json_object_get(object, key));
+
+        return s ? s : "";
+}
+
+static void copy(char *dest, size_t size, const char *text) {
+        snprintf(dest, size, "%s", strlen(text) < size ? text : ""); /* what is cut is another's name */
+}
+
+static const json_t *controller_of(const json_t *object) {
+        const json_t *o;
+        size_t i;
+
+        json_array_foreach(json_object_get(json_object_get(object, "metadata"), "ownerReferences"), i,
+                           o) if (json_is_true(json_object_get(o, "controller"))) return o;
+        return NULL;
+}
+
+static bool leads_to(const json_t *container, const char *probe, const char *path) {
+        const json_t *get = json_object_get(json_object_get(container, probe), "httpGet");
+
+        return strcmp(text_of(get, "path"), path) == 0;
+}
+
+static bool is_sidecar(const json_t *container) {
+        return strcmp(text_of(container, "name"), "plateau") == 0;
+}
+
+static void read_containers(const json_t *list, const char *main, PodFacts *f) {
+        const json_t *c, *limits;
+        size_t i;
+
+        json_array_foreach(list, i, c) {
+                if (is_sidecar(c)) {
+                        f->has_ready = f->has_ready || leads_to(c, "readinessProbe", "/ready");
+                        continue;
+                }
+                if (main[0] ? strcmp(text_of(c, "name"), main) != 0 : f->main[0] != '\0')
+                        continue;
+                copy(f->main, sizeof(f->main), text_of(c, "name"));
+                limits = json_object_get(json_object_get(c, "resources"), "limits");
+                f->has_limit = json_object_get(limits, "memory") != NULL;
+                f->has_alive = leads_to(c, "livenessProbe", "/alive");
+        }
+}
+
+static void read_pod(const json_t *pod, const char *main, PodFacts *f) {
+        const json_t *spec = json_object_get(pod, "spec"), *owner = controller_of(pod), *c;
+        size_t i;
+
+        *f = (PodFacts){.shares_processes = json_is_true(json_object_get(spec, "shareProcessNamespace"))};
+        if (owner) {
+                copy(f->owner_kind, sizeof(f->owner_kind), text_of(owner, "kind"));
+                copy(f->owner_name, sizeof(f->owner_name), text_of(owner, "name"));
+                copy(f->workload, sizeof(f->workload), f->owner_name);
+        }
+        read_containers(json_object_get(spec, "containers"), main, f);
+        json_array_foreach(json_object_get(spec, "initContainers"), i, c) /* a native sidecar is one of these */
+                if (is_sidecar(c)) f->has_ready = f->has_ready || leads_to(c, "readinessProbe", "/ready");
+}
+
+/* ---- the pod ---- */
+
+static void find_wiring(Doctor *d, const PodFacts *f) {
+        if (!f->shares_processes) {
+                doctor_find(d, "pod", "shared-processes", DOCTOR_BAD, "containers do not see each other's processes");
+                doctor_change(d, "in the pod's spec: shareProcessNamespace: true");
+        }
+        if (!f->has_limit) {
+                doctor_find(d, "pod", "limit", DOCTOR_BAD, "container %s has no memory limit", f->main);
+                doctor_change(d, "in container %s: resources: {limits: {memory: SIZE}}", f->main);
+        }
+        if (!f->has_ready) {
+                doctor_find(d, "pod", "readiness", DOCTOR_HALF, "the pod cannot leave its Services before it goes");
+                doctor_change(d, "in the sidecar: readinessProbe: {httpGet: {path: /ready, port: 9464}, "
+                                 "periodSeconds: 1, failureThreshold: 1}");
+        } else
+                doctor_find(d, "pod", "readiness", DOCTOR_GOOD, "readiness is wired: the pod can leave its Services");
+        if (!f->has_alive) {
+                doctor_find(d, "pod", "liveness", DOCTOR_HALF, "no restart in place by the kubelet, with its grace");
+                doctor_change(d,
+                              "in container %s: livenessProbe: {httpGet: {path: /alive, port: 9464}, "
+                              "periodSeconds: 2, failureThreshold: 1}",
+                              f->main);
+        } else
+                doctor_find(d, "pod", "liveness", DOCTOR_GOOD, "liveness is wired: main can be restarted in place");
+}
+
+static bool find_pod(Doctor *d, DoctorApi *a, PodFacts *f) {
+        const KubeConfig *c = doctor_api_config(a);
+        char path[PATH_MAX_];
+        KubeAnswer answer;
+
+        snprintf(path, sizeof(path), "/api/v1/namespaces/%s/pods/%s", c->namespace_, c->pod);
+        doctor_api_ask(a, "GET", path, NULL, &answer);
+        if (answer.error == KUBE_OK) {
+                read_pod(answer.body, c->container, f);
+                doctor_find(d, "pod", "api", DOCTOR_GOOD, "the API server answers; owner: %s%s%s",
+                            f->owner_kind[0] ? f->owner_kind : "none", f->owner_kind[0] ? " " : "", f->owner_name);
+        } else {
+                doctor_find(d, "pod", "api", d->settings && d->settings->kube.enabled ? DOCTOR_BAD : DOCTOR_HALF,
+                            "the API server: %.200s", answer.why);
+                if (answer.error == KUBE_E_FORBIDDEN)
+                        doctor_change(d, "RBAC: {apiGroups: [\"\"], resources: [pods], verbs: [get]}");
+                else if (answer.error == KUBE_E_NET)
+                        doctor_change(d, "a network policy that lets this pod reach %s", c->base_url);
+        }
+        json_decref(answer.body);
+        return answer.error == KUBE_OK;
+}
+
+/* A ReplicaSet's Deployment names the slots; where it cannot be read, its name without the hash would be a guess. */
+static void find_workload(DoctorApi *a, PodFacts *f) {
+        char path[PATH_MAX_];
+        const json_t *owner;
+        KubeAnswer answer;
+
+        if (strcmp(f->owner_kind, "ReplicaSet") != 0)
+                return;
+        snprintf(path, sizeof(path), "/apis/apps/v1/namespaces/%s/replicasets/%s", doctor_api_config(a)->namespace_,
+                 f->owner_name);
+        doctor_api_ask(a, "GET", path, NULL, &answer);
+        owner = controller_of(answer.body);
+        if (owner)
+                copy(f->workload, sizeof(f->workload), text_of(owner, "name"));
+        json_decref(answer.body);
+}
+
+/* ---- what we may ---- */
+
+typedef struct Right {
+        const char *name, *verb, *group, *resource, *subresource;
+        const char *gives; /* "surge first, then go" */
+} Right;
+
+static const Right rights[] = {
+        {"detach", "patch", "", "pods", "", "a replacement first, then this pod goes"},
+        {"evict", "create", "", "pods", "eviction", "this pod goes, within its disruption budget"},
+        {"resize", "patch", "", "pods", "resize", "more memory where a rotation would be too late"},
+        {"events", "create", "events.k8s.io", "events", "", "what happens stands in kubectl describe pod"},
+};
+
+static bool is_asked_for(const Doctor *d, const char *name) {
+        const KubeOptions *o = d->settings ? &d->settings->kube : NULL;
+
+        if (!o || !o->enabled)
+                return false;
+        if (strcmp(name, "events") == 0)
+                return o->events;
+        if (strcmp(name, "resize") == 0)
+                return o->headroom_ratio > 0;
+        return (strcmp(name, "detach") == 0 && o->strategy == KUBE_STRATEGY_DETACH) ||
+               (strcmp(name, "evict") == 0 && o->strategy == KUBE_STRATEGY_EVICT);
+}
+
+static bool find_right(Doctor *d, DoctorApi *a, const Right *r) {
+        DoctorMark mark = is_asked_for(d, r->name) ? DOCTOR_BAD : DOCTOR_NONE;
+        char why[256];
+        int may = doctor_api_may(a, r->verb, r->group, r->resource, r->subresource, "", why, sizeof(why));
+
+        if (may > 0) {
+                doctor_find(d, "rights", r->name, DOCTOR_GOOD, "%s: %s", r->name, r->gives);
+                return true;
+        }
+        if (may < 0) {
+                doctor_find(d, "rights", r->name, mark, "%s: not known: %.200s", r->name, why);
+                return false;
+        }
+        doctor_find(d, "rights", r->name, mark, "not %s: %s", r->name, r->gives);
+        doctor_change(d, "RBAC: {apiGroups: [\"%s\"], resources: [%s%s%s], verbs: [%s]}", r->group, r->resource,
+                      r->subresource[0] ? "/" : "", r->subresource, r->verb);
+        return false;
+}
+
+/* As a dry run, said twice: admission and the budget's check are done, and nothing else. */
+static void try_eviction(Doctor *d, DoctorApi *a) {
+        const KubeConfig *c = doctor_api_config(a);
+        char path[PATH_MAX_];
+        KubeAnswer answer;
+        json_t *body =
+                json_pack("{s:s, s:s, s:{s:s, s:s}, s:{s:[s]}}", "apiVersion", "policy/v1", "kind", "Eviction",
+                          "metadata", "name", c->pod, "namespace", c->namespace_, "deleteOptions", "dryRun", "All");
+
+        if (!body)
+                return;
+        snprintf(path, sizeof(path), "/api/v1/namespaces/%s/pods/%s/eviction?dryRun=All", c->namespace_, c->pod);
+        doctor_api_ask(a, "POST", path, body, &answer);
+        if (answer.error == KUBE_OK)
+                doctor_find(d, "rights", "eviction", DOCTOR_GOOD, "an eviction would be let through now (dry run)");
+        else {
+                doctor_find(d, "rights", "eviction", DOCTOR_HALF, "an eviction would be refused now: %.250s",
+                            answer.why);
+                if (answer.error == KUBE_E_BUDGETS)
+                        doctor_change(d, "leave one PodDisruptionBudget that selects this pod");
+                else if (answer.error == KUBE_E_BUDGET)
+                        doctor_change(d, "detach comes before the budget; or: minAvailable one less than the replicas");
+        }
+        json_decref(answer.body);
+}
+
+static void judge_owner(Doctor *d, const PodFacts *f, bool may_detach, bool may_evict) {
+        bool surges = strcmp(f->owner_kind, "ReplicaSet") == 0;
+
+        if (!f->owner_kind[0] || strcmp(f->owner_kind, "Job") == 0)
+                doctor_find(d, "rotate", "kubernetes", DOCTOR_HALF,
+                            "in place only: nobody would make this pod anew%s%s",
+                            f->owner_kind[0] ? ", it is of a " : "", f->owner_kind);
+        else if (surges && may_detach)
+                doctor_find(d, "rotate", "kubernetes", DOCTOR_GOOD, "detach: no capacity is lost");
+        else if (may_evict)
+                doctor_find(d, "rotate", "kubernetes", surges ? DOCTOR_HALF : DOCTOR_GOOD,
+                            "evict: one replica less until its %s has made it anew", f->owner_kind);
+        else
+                doctor_find(d, "rotate", "kubernetes", DOCTOR_HALF,
+                            "in place only: main is restarted, no other pod comes");
+}
+
+static void find_slots(Doctor *d, DoctorApi *a, const PodFacts *f) {
+        const KubeOptions *o = d->settings ? &d->settings->kube : NULL;
+        char path[PATH_MAX_], name[NAME_MAX_ + 80], why[256];
+        unsigned there = 0, slots = o ? o->slots : 1;
+        KubeAnswer answer;
+
+        if (!f->workload[0] || slots == 0)
+                return;
+        for (unsigned i = 0; i < slots; i++) {
+                if (o && o->slot_prefix[0])
+                        snprintf(name, sizeof(name), "%s-%u", o->slot_prefix, i);
+                else
+                        snprintf(name, sizeof(name), "plateau-%s-%u", f->workload, i);
+                snprintf(path, sizeof(path), "/apis/coordination.k8s.io/v1/namespaces/%s/leases/%s",
+                         doctor_api_config(a)->namespace_, name);
+                doctor_api_ask(a, "GET", path, NULL, &answer);
+                json_decref(answer.body);
+                if (answer.error != KUBE_OK) {
+                        snprintf(why, sizeof(why), "%s", answer.why);
+                        break;
+                }
+                there++;
+        }
+        if (there == slots &&
+            doctor_api_may(a, "update", "coordination.k8s.io", "leases", "", name, why, sizeof(why)) == 1) {
+                doctor_find(d, "slots", "leases", DOCTOR_GOOD, "%u slot%s: %s%s", slots, slots == 1 ? "" : "s", name,
+                            slots == 1 ? "" : " the last");
+                return;
+        }
+        if (there == slots) {
+                doctor_find(d, "slots", "leases", o && o->enabled ? DOCTOR_BAD : DOCTOR_HALF, "may not update lease %s",
+                            name);
+                doctor_change(d,
+                              "RBAC: {apiGroups: [coordination.k8s.io], resources: [leases], resourceNames: [%s], "
+                              "verbs: [get, update, patch, watch]}",
+                              name);
+                return;
+        }
+        doctor_find(d, "slots", "leases", o && o->enabled ? DOCTOR_BAD : DOCTOR_HALF, "lease %s: %.200s", name, why);
+        doctor_change(d,
+                      "make it beforehand: kind: Lease, metadata: {name: %s}, and let us get, update, patch, watch it",
+                      name);
+}
+
+void doctor_kube(Doctor *d) {
+        bool may[ELEMENTSOF(rights)] = {0};
+        DoctorApi *a = NULL;
+        char why[256] = "";
+        PodFacts f;
+
+        if (doctor_api_new(&a, why, sizeof(why)) < 0) {
+                doctor_find(d, "pod", "api", d->settings && d->settings->kube.enabled ? DOCTOR_BAD : DOCTOR_NONE,
+                            "no API: %.200s", why);
+                return;
+        }
+        if (find_pod(d, a, &f)) {
+                find_wiring(d, &f);
+                find_workload(a, &f);
+                for (size_t i = 0; i < ELEMENTSOF(rights); i++)
+                        may[i] = find_right(d, a, &rights[i]);
+                if (may[1])
+                        try_eviction(d, a);
+                judge_owner(d, &f, may[0], may[1]);
+                find_slots(d, a, &f);
+        }
+        doctor_api_free(a);
+}

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""plateau doctor in a sidecar, against a real API server with the manifests of deploy/: what it says is so there, and
+nothing that it asks changes anything."""
+import json
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'integration'))
+import tap # pylint: disable=wrong-import-position
+from fleet import NAMESPACE, Fleet, cluster # pylint: disable=wrong-import-position
+from lib import wait_until # pylint: disable=wrong-import-position
+
+PLATEAU, PROBE = os.environ['PLATEAU'], os.environ['PLATEAU_PROBE']
+
+CONFIG = '''
+targets: [{name: main, match: {main: true}}]
+policy: {rotate: {method: signal}}
+kubernetes: {slots: {max: @SLOTS@}}
+report: {listen: ":9464"}
+'''
+
+
+def doctor(kubelet, name):
+    """(findings, exit status) as the sidecar of that pod would get them."""
+    sidecar = kubelet.pod(name).container('plateau')
+    wait_until('the sidecar runs', lambda: sidecar.host_pid() and sidecar.running(), 60)
+    done = subprocess.run(['nsenter', '--target', str(sidecar.host_pid()), '--pid', '--mount', '--', *sidecar.identity(),
+                           PLATEAU, 'doctor', '--json', '--probe', PROBE], env=sidecar.environment(), capture_output=True,
+                          text=True, timeout=120, check=False)
+    try:
+        document = json.loads(done.stdout)
+    except ValueError:
+        raise AssertionError((done.returncode, done.stdout, done.stderr)) from None
+    for f in document['findings']:
+        print(f'# {f["mark"]:5} {f["section"]}/{f["name"]}: {f["text"]}' + (f' -> {f["change"]}' if f['change'] else ''))
+    return {(f['section'], f['name']): f for f in document['findings']}, done.returncode
+
+
+def pod_without_status(plane, name):
+    pod = plane.api.get(f'/api/v1/namespaces/{NAMESPACE}/pods/{name}')
+    return pod['metadata']['uid'], pod['metadata'].get('labels'), pod['metadata'].get('annotations'), pod['spec']
+
+
+@tap.deadline(400)
+def test_doctor():
+    """rights, owner, wiring, slots and budget are told as they are; the pod is what it was before"""
+    with cluster() as (plane, kubelet):
+        fleet = Fleet(plane, kubelet, name='web', replicas=1, slots=1, min_available=1, config=CONFIG)
+        fleet.wait_ready()
+        (name,) = fleet.names()
+        before = pod_without_status(plane, name)
+        found, _ = doctor(kubelet, name)
+        assert found['target', 'process']['mark'] == 'good', found
+        assert found['pod', 'identity']['text'].startswith(f'{NAMESPACE}/{name}'), found
+        assert 'ReplicaSet' in found['pod', 'api']['text'], found
+        assert found['rights', 'detach']['mark'] == 'good', found
+        assert found['rights', 'evict']['mark'] == 'good', found
+        assert found['rights', 'eviction']['mark'] == 'half', found # minAvailable: 1 of 1
+        assert found['rights', 'resize']['mark'] == 'none' and 'pods/resize' in found['rights', 'resize']['change'], found
+        assert found['rotate', 'kubernetes']['text'].startswith('detach'), found
+        assert found['slots', 'leases']['mark'] == 'good' and 'plateau-web-0' in found['slots', 'leases']['text'], found
+        assert found['pod', 'readiness']['mark'] == 'good', found
+        assert ('pod', 'shared-processes') not in found and ('pod', 'limit') not in found, found
+        assert pod_without_status(plane, name) == before
+
+        plane.api.delete(f'/apis/policy/v1/namespaces/{NAMESPACE}/poddisruptionbudgets/web')
+        plane.api.delete(f'/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/plateau-web-0')
+        found, _ = doctor(kubelet, name)
+        assert found['rights', 'eviction']['mark'] == 'good', found
+        assert found['slots', 'leases']['mark'] == 'half', found
+        assert 'plateau-web-0' in found['slots', 'leases']['change'], found
+        assert fleet.names() == [name] and pod_without_status(plane, name) == before
+
+
+tap.main(globals())
