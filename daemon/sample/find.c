@@ -329,7 +329,8 @@ static int visit_roots(Search *s, pid_t pid, void *arg) {
 
         if (r < 0)
                 return r;
-        if (st.ppid != 0 || !is_alive(&st) || is_pod_infra(s, &st))
+        if (st.ppid != 0 || !is_alive(&st) || is_pod_infra(s, &st) ||
+            is_one_of(st.comm, own_programs, ELEMENTSOF(own_programs))) /* a command beside the daemon, by exec */
                 return 0;
         is_init = is_one_of(st.comm, init_programs, ELEMENTSOF(init_programs));
         if (is_init && (pid == 1 || !is_ancestor(s, pid)) && m->n_inits < ROOTS_MAX)
@@ -346,7 +347,8 @@ static int visit_children(Search *s, pid_t pid, void *arg) {
 
         if (r < 0)
                 return r;
-        if (!is_alive(&st) || pid == s->self || is_ancestor(s, pid))
+        if (!is_alive(&st) || pid == s->self || is_ancestor(s, pid) ||
+            is_one_of(st.comm, own_programs, ELEMENTSOF(own_programs)))
                 return 0;
         for (unsigned i = 0; i < m->n_inits; i++)
                 if (m->inits[i].pid == st.ppid)

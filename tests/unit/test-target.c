@@ -69,6 +69,7 @@ static void test_finds(void **state _unused_) {
                 {"main of a pod", "pod", TARGET_MATCH_MAIN, "", TARGET_PICK_OLDEST, 7, ""},
                 {"main of a pod, newest: the shell", "pod", TARGET_MATCH_MAIN, "", TARGET_PICK_NEWEST, 40, ""},
                 {"main of a pod, largest", "pod", TARGET_MATCH_MAIN, "", TARGET_PICK_LARGEST, 7, ""},
+                {"main beside a daemon that began first", "pod-exec", TARGET_MATCH_MAIN, "", 0, 7, ""},
                 {"main under an init", "pod-tini", TARGET_MATCH_MAIN, "", 0, 8, ""},
                 {"main under process 1", "init-as-first", TARGET_MATCH_MAIN, "", 0, 8, ""},
                 {"main beside an init as pause", "init-as-pause", TARGET_MATCH_MAIN, "", 0, 7, ""},
