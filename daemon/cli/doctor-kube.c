@@ -18,6 +18,7 @@ typedef struct PodFacts {
         char workload[NAME_MAX_];                   /* its own controller, if it is a ReplicaSet: the Deployment */
         bool shares_processes, has_ready, has_alive, has_limit;
         char main[64];
+        unsigned n_mains;
 } PodFacts;
 
 static const char *text_of(const json_t *object, const char *key) {
@@ -58,6 +59,7 @@ static void read_containers(const json_t *list, const char *main, PodFacts *f) {
                         f->has_ready = f->has_ready || leads_to(c, "readinessProbe", "/ready");
                         continue;
                 }
+                f->n_mains++;
                 if (main[0] ? strcmp(text_of(c, "name"), main) != 0 : f->main[0] != '\0')
                         continue;
                 copy(f->main, sizeof(f->main), text_of(c, "name"));
@@ -84,7 +86,12 @@ static void read_pod(const json_t *pod, const char *main, PodFacts *f) {
 
 /* ---- the pod ---- */
 
-static void find_wiring(Doctor *d, const PodFacts *f) {
+static void find_wiring(Doctor *d, const PodFacts *f, bool told) {
+        if (f->n_mains > 1 && !told) {
+                doctor_find(d, "pod", "main", DOCTOR_HALF,
+                            "%u containers beside this one: %s is taken for the main one", f->n_mains, f->main);
+                doctor_change(d, "in the sidecar's env: {name: PLATEAU_CONTAINER, value: NAME}");
+        }
         if (!f->shares_processes) {
                 doctor_find(d, "pod", "shared-processes", DOCTOR_BAD, "containers do not see each other's processes");
                 doctor_change(d, "in the pod's spec: shareProcessNamespace: true");
@@ -294,7 +301,7 @@ void doctor_kube(Doctor *d) {
                 return;
         }
         if (find_pod(d, a, &f)) {
-                find_wiring(d, &f);
+                find_wiring(d, &f, doctor_api_config(a)->container[0] != '\0');
                 find_workload(a, &f);
                 for (size_t i = 0; i < ELEMENTSOF(rights); i++)
                         may[i] = find_right(d, a, &rights[i]);

@@ -22,14 +22,13 @@ static const struct {
         {"PLATEAU_POD_UID", "metadata.uid", true},
         {"PLATEAU_NAMESPACE", "metadata.namespace", true},
         {"PLATEAU_NODE", "spec.nodeName", false},
-        {"PLATEAU_CONTAINER", NULL, false},
 };
 
 static bool wants_api(const Doctor *d) {
         return d->settings && d->settings->kube.enabled;
 }
 
-static bool find_variables(Doctor *d) {
+static void find_variables(Doctor *d) {
         _cleanup_buf_ Buf names = BUF_NULL, lines = BUF_NULL;
         DoctorMark mark = DOCTOR_HALF;
 
@@ -41,16 +40,12 @@ static bool find_variables(Doctor *d) {
                 if (variables[i].needed && wants_api(d))
                         mark = DOCTOR_BAD;
                 buf_addf(&names, "%s%s", names.len ? ", " : "", variables[i].name);
-                if (variables[i].field)
-                        buf_addf(&lines, "%s%s: %s", lines.len ? ", " : "", variables[i].name, variables[i].field);
-                else
-                        buf_addf(&lines, "%s%s: the main container's name", lines.len ? ", " : "", variables[i].name);
+                buf_addf(&lines, "%s%s: %s", lines.len ? ", " : "", variables[i].name, variables[i].field);
         }
         if (names.len == 0)
-                return true;
+                return;
         doctor_find(d, "pod", "environment", mark, "not set: %s", buf_str(&names));
         doctor_change(d, "in the sidecar's env, by fieldRef: %s", buf_str(&lines));
-        return false;
 }
 
 static bool find_token(Doctor *d) {
@@ -69,7 +64,7 @@ static bool find_token(Doctor *d) {
 
 void doctor_pod(Doctor *d) {
         const char *pod = getenv("PLATEAU_POD_NAME"), *namespace = getenv("PLATEAU_NAMESPACE");
-        bool named, token;
+        bool named = pod && *pod && namespace && *namespace, token;
 
         if (!d->in_pod) {
                 if (wants_api(d)) {
@@ -79,11 +74,11 @@ void doctor_pod(Doctor *d) {
                 }
                 return;
         }
-        named = find_variables(d);
+        find_variables(d);
         token = find_token(d);
         if (named)
                 doctor_find(d, "pod", "identity", DOCTOR_GOOD, "%.100s/%.120s%s", namespace, pod,
                             token ? ", with a token" : "");
-        if (token && pod && *pod)
+        if (token && named)
                 doctor_kube(d);
 }

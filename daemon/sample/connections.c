@@ -278,7 +278,8 @@ static void mark_ours(Listeners *l) {
 }
 
 static bool address_is_any(const ConnectionAddress *a) {
-        return a->words[0] == 0 && a->words[1] == 0 && (a->words[2] == 0 || a->words[2] == MAPPED_V4) && a->words[3] == 0;
+        return a->words[0] == 0 && a->words[1] == 0 && (a->words[2] == 0 || a->words[2] == MAPPED_V4) &&
+               a->words[3] == 0;
 }
 
 static bool address_equal(const ConnectionAddress *a, const ConnectionAddress *b) {

@@ -62,8 +62,9 @@ typedef enum ConnectionPortsFrom {
 
 typedef struct ConnectionPort {
         uint16_t port;
-        bool any;                  /* it listens on all addresses, or nobody said on which */
-        ConnectionAddress address; /* else on this one: the same port of another address is another server's (hostNetwork) */
+        bool any; /* it listens on all addresses, or nobody said on which */
+        ConnectionAddress
+                address; /* else on this one: the same port of another address is another server's (hostNetwork) */
         unsigned established;
 } ConnectionPort;
 

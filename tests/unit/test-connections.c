@@ -140,8 +140,9 @@ static void test_the_address_that_it_listens_on(void **state _unused_) {
                 HEADING4 "   1: 0A000001:1F90 00000000:0000 0A 0:0 0:0 0 0 0 41 1\n"
                          "   2: 0A000001:1F90 0A000009:C001 01 0:0 0:0 0 0 0 42 1\n"
                          "   3: 0A000002:1F90 0A000009:C002 01 0:0 0:0 0 0 0 43 1\n",
-                HEADING6 "   4: 0000000000000000FFFF00000A000001:1F90 0000000000000000FFFF00000A000009:C003 01 0:0 0:0 0 0 0 "
-                         "44 1\n");
+                HEADING6
+                "   4: 0000000000000000FFFF00000A000001:1F90 0000000000000000FFFF00000A000009:C003 01 0:0 0:0 0 0 0 "
+                "44 1\n");
         Connections c;
 
         assert_int_equal(symlinkat("socket:[41]", t.fd, "fd/3"), 0);
