@@ -7,14 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/ask-survey.h"
 #include "cli/explain-view.h"
-#include "probe/survey/reader.h"
 #include "sample/company.h"
 #include "util/clock.h"
 
-#define ANSWER_GRACE_USEC (15 * USEC_PER_SEC)
-#define LOOKS_LEAST       7  /* enough to see a growth that comes to its end */
-#define LOOKS_MOST        13 /* more show a leak under a saw better, but each costs a walk of the heap */
+#define LOOKS_LEAST 7  /* enough to see a growth that comes to its end */
+#define LOOKS_MOST  13 /* more show a leak under a saw better, but each costs a walk of the heap */
 
 typedef struct ExplainArgs {
         bool json, all, call, allow_seccomp, stacks, show_content;
@@ -63,31 +62,12 @@ static void watched_group(const Watched *w, Explanation *e) {
         e->have_company = company_look(&w->target, &e->company) == 0;
 }
 
-/* One survey. Return: NULL: @e->ask says why not. */
-static Survey *take_survey(const ExplainArgs *a, Explanation *e, ProbeClient *client) {
-        ProbeRequest request = {.op = PROBE_OP_SURVEY, .budget_msec = (uint32_t)(a->budget_usec / USEC_PER_MSEC)};
-        _cleanup_fd_ int fd = -1;
-        const char *why;
-        Survey *s = NULL;
-        int r;
-
-        ask_probe(&e->ask, client, &request, a->budget_usec + ANSWER_GRACE_USEC, &fd);
-        if (strcmp(e->ask.result, "ok") != 0)
-                return NULL;
-        r = survey_read(fd, &s, &why);
-        if (r == -EBADMSG)
-                ask_fail(&e->ask, PROBE_E_PROTOCOL, "what plateau-probe sent is refused: %s", why);
-        else if (r < 0)
-                ask_fail(&e->ask, PROBE_E_INTERNAL, "%s", strerror(-r));
-        return s;
-}
-
 static bool look(const ExplainArgs *a, Explanation *e, ProbeClient *client, Watched *w, bool is_last) {
         Survey *s;
 
         if (a->call)
                 explain_java_settle(&e->java, &e->ask);
-        s = take_survey(a, e, client);
+        s = ask_survey(&e->ask, client, a->budget_usec);
         if (!s)
                 return false;
         watched_sample(w, &e->sample);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/replay-run.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "cli/replay-view.h"
+#include "cli/trace-file.h"
 #include "replay/picture.h"
 #include "settings/load.h"
 #include "util/format.h"
@@ -32,47 +32,6 @@ typedef struct Run {
 } Run;
 
 /* ---- reading ---- */
-
-static int read_all(const char *path, Buf *ret) {
-        _cleanup_fd_ int own = -1;
-        char block[65536];
-        ssize_t n;
-        int fd = 0;
-
-        if (strcmp(path, "-") != 0) {
-                fd = own = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-                if (fd < 0)
-                        return -errno;
-        }
-        ret->max = TRACE_TEXT_MAX + 2;
-        for (;;) {
-                n = read(fd, block, sizeof(block));
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n <= 0)
-                        return n < 0 ? -errno : 0;
-                buf_add(ret, block, (size_t)n);
-                if (ret->failed)
-                        return ret->len > TRACE_TEXT_MAX / 2 ? -EFBIG : -ENOMEM;
-        }
-}
-
-static int load_trace(Run *r, const char *path) {
-        _cleanup_buf_ Buf text = BUF_NULL, problems = BUF_NULL, safe = BUF_NULL;
-        int q = read_all(path, &text);
-
-        if (q < 0) {
-                term_safe(&safe, term_has_utf8(), path);
-                fprintf(stderr, "plateau replay: %s: %s\n", buf_str(&safe),
-                        q == -EFBIG ? "longer than 1 GiB" : strerror(-q));
-                return CLI_ERROR;
-        }
-        q = trace_parse(path, buf_str(&text), text.len, r->args->series, &r->trace, &problems);
-        term_print_problems(&problems);
-        if (q == -ENOMEM)
-                fprintf(stderr, "plateau replay: %s\n", strerror(ENOMEM));
-        return q == 0 ? CLI_OK : q == -ENOMEM ? CLI_ERROR : CLI_BAD_ANSWER;
-}
 
 /* Which of the configuration's targets: the one named, or the only one; else any, and no limit of it. */
 static int choose_target(Run *r, const Settings *s) {
@@ -322,7 +281,7 @@ static int prepare(Run *r, const char *path) {
         int q = take_args(r);
 
         if (q == CLI_OK)
-                q = load_trace(r, path);
+                q = trace_file_load(r->self, path, r->args->series, &r->trace);
         if (q != CLI_OK)
                 return q;
         r->facts.trace_name = strcmp(path, "-") == 0 ? "standard input" : path;

@@ -2,13 +2,9 @@
 #include "cli/cli.h"
 
 #include <fcntl.h>
-#include <poll.h>
-#include <regex.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/signalfd.h>
-#include <sys/timerfd.h>
 
+#include "cli/pick.h"
 #include "cli/watch-view.h"
 #include "util/clock.h"
 
@@ -29,67 +25,10 @@ typedef struct Watch {
         Target target;
         Trend trend;
         Watched now;
-        char what[PATH_MAX + 64];
-        int signal_fd, timer_fd;
+        char what[PICK_WORDS_MAX];
+        Ticker ticker;
         bool quit, ended;
 } Watch;
-
-/* ---- which process ---- */
-
-static int check_pattern(const Command *self, const char *pattern) {
-        regex_t re;
-        char why[128];
-        int r = regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB);
-
-        if (r != 0) {
-                regerror(r, &re, why, sizeof(why));
-                return args_error(self, "--match '%s': expected an extended regular expression: %s", pattern, why);
-        }
-        regfree(&re);
-        return 0;
-}
-
-static int set_value(const Command *self, TargetSpec *spec, TargetMatch match, const char *option, const char *value) {
-        if (strlen(value) >= sizeof(spec->value))
-                return args_error(self, "--%s: expected at most %zu bytes", option, sizeof(spec->value) - 1);
-        spec->match = match;
-        strcpy(spec->value, value);
-        return 0;
-}
-
-static int make_spec(const Command *self, const WatchArgs *a, const ArgWords *words, TargetSpec *ret) {
-        unsigned n = words->n + !!a->match + !!a->exe + a->main;
-
-        *ret = (TargetSpec){.name = "watched", .limit_bytes = a->limit_bytes};
-        if (n != 1)
-                return args_error(self, "expected one of PID, --match, --exe and --main, got %s",
-                                  n ? "several" : "none");
-        if (a->match) {
-                int r = check_pattern(self, a->match);
-
-                return r < 0 ? r : set_value(self, ret, TARGET_MATCH_CMDLINE, "match", a->match);
-        }
-        if (a->exe)
-                return set_value(self, ret, TARGET_MATCH_EXE, "exe", a->exe);
-        ret->match = a->main ? TARGET_MATCH_MAIN : TARGET_MATCH_PID;
-        return a->main ? 0 : args_pid(self, words->word[0], &ret->pid);
-}
-
-static void describe(const TargetSpec *spec, char *buf, size_t size) {
-        switch (spec->match) {
-        case TARGET_MATCH_PID:
-                snprintf(buf, size, "process %d", spec->pid);
-                break;
-        case TARGET_MATCH_CMDLINE:
-                snprintf(buf, size, "a process whose command line matches %s", spec->value);
-                break;
-        case TARGET_MATCH_EXE:
-                snprintf(buf, size, "a process that runs %s", spec->value);
-                break;
-        default:
-                snprintf(buf, size, "the main process of this container or pod");
-        }
-}
 
 /* ---- output ---- */
 
@@ -221,12 +160,15 @@ static int tick(Watch *w) {
         return 0;
 }
 
-static int take_signal(Watch *w) {
-        struct signalfd_siginfo si;
+static int turn(Watch *w) {
+        TickerEvent event;
+        int r = ticker_wait(&w->ticker, w->target.pid_fd, &event);
 
-        if (read(w->signal_fd, &si, sizeof(si)) != (ssize_t)sizeof(si))
-                return errno == EAGAIN ? 0 : -errno;
-        if (si.ssi_signo != SIGWINCH) {
+        if (r < 0 || event == TICKER_NOTHING)
+                return r;
+        if (event == TICKER_DUE)
+                return tick(w);
+        if (event == TICKER_STOPPED) {
                 w->quit = true;
                 return 0;
         }
@@ -236,57 +178,15 @@ static int take_signal(Watch *w) {
         return 0;
 }
 
-static int turn(Watch *w) {
-        struct pollfd p[] = {
-                {.fd = w->signal_fd, .events = POLLIN},
-                {.fd = w->timer_fd, .events = POLLIN},
-                {.fd = w->target.pid_fd, .events = POLLIN}, /* readable at the end of the process; -1 is ignored */
-        };
-        uint64_t expirations;
-        int r = 0;
-
-        if (poll(p, ELEMENTSOF(p), -1) < 0)
-                return errno == EINTR ? 0 : -errno;
-        if (p[0].revents)
-                r = take_signal(w);
-        if (r < 0 || w->quit)
-                return r;
-        if (p[1].revents && read(w->timer_fd, &expirations, sizeof(expirations)) < 0 && errno != EAGAIN)
-                return -errno;
-        return p[1].revents || p[2].revents ? tick(w) : 0;
-}
-
-static int open_events(Watch *w) {
-        uint64_t usec = w->args->interval_usec;
-        struct itimerspec every = {
-                .it_interval = {(time_t)(usec / USEC_PER_SEC), (long)(usec % USEC_PER_SEC) * 1000},
-                .it_value = {.tv_nsec = 1}, /* at once */
-        };
-        sigset_t set;
-
-        sigemptyset(&set);
-        sigaddset(&set, SIGINT);
-        sigaddset(&set, SIGTERM);
-        sigaddset(&set, SIGHUP);
-        sigaddset(&set, SIGWINCH);
-        sigprocmask(SIG_BLOCK, &set, NULL);
-        w->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-        w->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-        if (w->signal_fd < 0 || w->timer_fd < 0 || timerfd_settime(w->timer_fd, 0, &every, NULL) < 0)
-                return -errno;
-        return 0;
-}
-
 static void watch_done(Watch *w) {
         target_done(&w->target);
         screen_done(&w->screen);
         buf_done(&w->json);
-        fd_close(w->signal_fd);
-        fd_close(w->timer_fd);
+        ticker_done(&w->ticker);
 }
 
 static int run(Watch *w) {
-        int r = open_events(w);
+        int r = ticker_open(&w->ticker, w->args->interval_usec);
 
         if (r < 0)
                 return r;
@@ -305,24 +205,19 @@ static void watch_setup(Watch *w, const WatchArgs *a, const TargetSpec *spec, co
         TrendOptions trend = TREND_OPTIONS_DEFAULT;
 
         trend.min_span_usec = min_of(trend.min_span_usec, trend.min_samples * a->interval_usec);
-        *w = (Watch){.args = a, .signal_fd = -1, .timer_fd = -1, .target = TARGET_NULL};
+        *w = (Watch){.args = a, .ticker = TICKER_NULL, .target = TARGET_NULL};
         term_init(&w->term, stdout);
         w->screen = SCREEN_INIT(&w->term);
         w->shape = a->json ? SHAPE_JSON : w->term.tty && !a->plain ? SHAPE_LIVE : SHAPE_LINES;
         trend_init(&w->trend, &trend);
         target_init(&w->target, spec, source);
-        describe(spec, w->what, sizeof(w->what));
+        pick_describe(spec, w->what);
         w->now = (Watched){
                 .target = &w->target,
                 .what = w->what,
                 .interval_usec = a->interval_usec,
                 .min_span_usec = trend.min_span_usec,
         };
-}
-
-static int no_such_process(const TargetSpec *spec) {
-        fprintf(stderr, "plateau watch: there is no process %d\n", spec->pid);
-        return CLI_ERROR;
 }
 
 static int watch_main(const Command *self, int argc, char **argv) {
@@ -335,20 +230,16 @@ static int watch_main(const Command *self, int argc, char **argv) {
 
         if (r != 0)
                 return r < 0 ? CLI_USAGE : CLI_OK;
-        if (make_spec(self, &a, &words, &spec) < 0)
+        if (pick_target(self, &(Pick){a.match, a.exe, words.n ? words.word[0] : NULL, a.main, a.limit_bytes}, &spec) <
+            0)
                 return CLI_USAGE;
         proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (proc_fd < 0) {
                 fprintf(stderr, "plateau watch: /proc: %s\n", strerror(errno));
                 return CLI_ERROR;
         }
-        if (spec.match == TARGET_MATCH_PID) {
-                char name[16];
-
-                snprintf(name, sizeof(name), "%d", spec.pid);
-                if (faccessat(proc_fd, name, F_OK, 0) < 0)
-                        return no_such_process(&spec);
-        }
+        if (pick_is_absent(self, &spec, proc_fd))
+                return CLI_ERROR;
         watch_setup(&w, &a, &spec, &(TargetSource){.proc_fd = proc_fd, .cgroup_fd = -1, .pidfd = true});
         r = run(&w);
         if (w.ended && w.shape == SHAPE_LIVE)

@@ -396,7 +396,7 @@ static void draw_legend(Canvas *c) {
 
         x = draw_key(c, x, "<path class=\"u\" d=\"M0 0H22\"/>", "memory in use");
         if (c->p->has_rest)
-                x = draw_key(c, x, "<path class=\"r\" d=\"M0 0H22\"/>", "as recorded, had nothing been done");
+                x = draw_key(c, x, "<path class=\"r\" d=\"M0 0H22\"/>", c->p->rest_word);
         if (c->p->n_cones > 0)
                 x = draw_key(c, x,
                              "<path style=\"fill:var(--ink);opacity:.2\" d=\"M0 7L12-7H26Z\"/>"

@@ -19,6 +19,7 @@ static double seconds(uint64_t usec) {
 void picture_begin(Picture *p, const Trace *t, bool moments_only) {
         *p = (Picture){
                 .moments_only = moments_only,
+                .rest_word = "as recorded, had nothing been done",
                 .span_s = seconds(t->points[t->n - 1].time_usec - t->points[0].time_usec),
                 .gap_usec = t->step_usec * GAP_STEPS,
         };

@@ -61,6 +61,7 @@ typedef struct Picture {
         } limit[64]; /* where it changes */
         unsigned n_limits;
         bool has_rest; /* anything in column[1] */
+        const char *rest_word; /* of the legend. Owner: static */
 } Picture;
 
 /* picture_begin() - empty, for this trace. @moments_only: cones are asked for by ReplayOptions.moments_usec. */

@@ -14,7 +14,7 @@
 #define COLUMNS_MAX    64u
 #define LINE_MAX_BYTES 65536
 
-typedef enum Role { ROLE_NONE, ROLE_TIME, ROLE_TIME_MS, ROLE_RSS, ROLE_USED, ROLE_LIMIT, _ROLE_MAX } Role;
+typedef enum Role { ROLE_NONE, ROLE_TIME, ROLE_TIME_MS, ROLE_RSS, ROLE_USED, ROLE_LIMIT, ROLE_IN_USE, _ROLE_MAX } Role;
 
 static const struct {
         const char *name;
@@ -23,7 +23,7 @@ static const struct {
         {"time_s", ROLE_TIME},          {"time", ROLE_TIME},     {"timestamp", ROLE_TIME},  {"time_ms", ROLE_TIME_MS},
         {"timestamp_ms", ROLE_TIME_MS}, {"rss_bytes", ROLE_RSS}, {"rss", ROLE_RSS},         {"bytes", ROLE_RSS},
         {"memory_bytes", ROLE_RSS},     {"value", ROLE_RSS},     {"used_bytes", ROLE_USED}, {"usage_bytes", ROLE_USED},
-        {"limit_bytes", ROLE_LIMIT},    {"limit", ROLE_LIMIT},
+        {"limit_bytes", ROLE_LIMIT},    {"limit", ROLE_LIMIT},   {"in_use_bytes", ROLE_IN_USE},
 };
 
 typedef struct Cell {
@@ -223,6 +223,12 @@ static void take_line(Reader *r, const Layout *l, const char *begin, const char 
                 const Cell *c = &cells[l->column[ROLE_LIMIT]];
 
                 if (reader_bytes(r, c->p, c->end, "limit", &p.limit_bytes) < 0)
+                        return;
+        }
+        if (has(l, ROLE_IN_USE)) {
+                const Cell *c = &cells[l->column[ROLE_IN_USE]];
+
+                if (reader_bytes(r, c->p, c->end, "in use", &p.in_use_bytes) < 0)
                         return;
         }
         q = take_bytes(r, l, cells, p.limit_bytes, &p.bytes);

@@ -15,7 +15,7 @@
 #include "util/clock.h"
 
 #define TRACE_TEXT_MAX      ((size_t)1 << 30)
-#define TRACE_POINTS_MAX    10000000u /* 24 B each */
+#define TRACE_POINTS_MAX    10000000u /* 32 B each */
 #define TRACE_STARTS_MAX    10000u
 #define TRACE_TIME_MAX_USEC (100000000000ULL * USEC_PER_SEC) /* the year 5138: larger is not in seconds */
 
@@ -32,6 +32,7 @@ typedef struct TracePoint {
         uint64_t time_usec;   /* as recorded: since the epoch, or since whenever */
         uint64_t bytes;       /* what is judged against the limit */
         uint64_t limit_bytes; /* 0 = not told */
+        uint64_t in_use_bytes; /* of the heap, by the program; 0 = not told */
 } TracePoint;
 
 /* Another process, or another program in it, from points[at] on. */

@@ -9,6 +9,10 @@
 #define WARM_GAIN   0.4 /* a cut must lower the marginal error so far, or chance would cut */
 #define RHO_MAX     0.9
 #define FREEDOM_MIN 2.0
+#define SLOWING     0.75 /* the later half's slope to the earlier one's, and below: no line, it bends */
+#define WHOLE_DAYS  2    /* that tell a line from the rising side of a day */
+#define BEYOND      4    /* seen for less, a line is one that reaches the limit within so many times what was seen */
+#define GROWN_RATIO 0.05 /* without a limit: that has grown so far */
 
 typedef struct Line {
         double mean_s, mean_bytes, slope, sxx, ssr, rho;
@@ -70,6 +74,21 @@ static double student(double confidence, double freedom) {
                z * (z2 * (z2 * (3 * z2 + 19) + 17) - 15) / (384 * freedom * freedom * freedom);
 }
 
+/* Growth that slows down is a plateau to come, or none: a straight line foretells too much. */
+static bool is_slowing(const PlateauPoint *p, unsigned n) {
+        return fit(p + n / 2, n - n / 2).slope < fit(p, n / 2).slope * SLOWING;
+}
+
+/* The side of a wave is straight, and most waves last a day. */
+static bool is_seen_for_long(const PlateauResult *r, double limit_bytes) {
+        double grown = r->slope * r->judged_s;
+
+        if (r->judged_s >= WHOLE_DAYS * DAY_S * 0.95)
+                return true;
+        return limit_bytes > 0 ? grown * BEYOND >= limit_bytes - r->level_bytes
+                               : grown >= r->level_bytes * GROWN_RATIO;
+}
+
 static unsigned find_warm(const PlateauPoint *p, unsigned n) {
         double best = INFINITY, whole = 0;
         unsigned at = 0;
@@ -102,7 +121,7 @@ static double more_time(const PlateauResult *r) {
 void plateau_test(const PlateauPoint *low, unsigned n, double confidence, double limit_bytes, double horizon_s,
                   double daily_ratio, PlateauResult *ret) {
         unsigned cut = n >= PLATEAU_WINDOWS_MIN ? find_warm(low, n) : 0, left = n - cut;
-        double freedom, inflate, half, end_s;
+        double freedom, inflate, spread, half, end_s;
         PlateauResult r = {.n_windows = left};
         Line l;
 
@@ -112,11 +131,15 @@ void plateau_test(const PlateauPoint *low, unsigned n, double confidence, double
         l = fit(low + cut, left);
         inflate = (1 + l.rho) / (1 - l.rho);
         freedom = fmax(left / inflate - 2, FREEDOM_MIN);
-        half = student(confidence, freedom) * sqrt(l.ssr / (left - 2) / l.sxx * inflate);
+        spread = student(confidence, freedom) * sqrt(l.ssr / (left - 2) * inflate);
+        half = spread / sqrt(l.sxx);
         end_s = low[n - 1].at_s;
         r.warm_s = low[cut].at_s - low[0].at_s;
         r.judged_s = end_s - low[cut].at_s;
         r.level_bytes = l.mean_bytes + l.slope * (end_s - l.mean_s);
+        spread *= sqrt(1.0 / left + (end_s - l.mean_s) * (end_s - l.mean_s) / l.sxx);
+        r.level_lo = r.level_bytes - spread;
+        r.level_hi = r.level_bytes + spread;
         r.slope = l.slope;
         r.slope_lo = l.slope - half;
         r.slope_hi = l.slope + half;
@@ -125,11 +148,39 @@ void plateau_test(const PlateauPoint *low, unsigned n, double confidence, double
                                     : fmax(r.level_bytes, 0) * daily_ratio / DAY_S;
         if (r.slope_hi < r.matters && r.slope >= -r.matters)
                 r.verdict = PLATEAU_FLAT;
-        else if (r.slope_lo > 0 && r.slope >= r.matters)
-                r.verdict = PLATEAU_LINE;
-        else
+        else if (r.slope_lo > 0 && r.slope >= r.matters) {
+                r.slows = is_slowing(low + cut, left);
+                r.brief = !is_seen_for_long(&r, limit_bytes);
+                if (r.slows || r.brief)
+                        r.more_s = fmax(r.brief ? WHOLE_DAYS * DAY_S - r.judged_s : 0, r.slows ? r.judged_s : 0);
+                else
+                        r.verdict = PLATEAU_LINE;
+        } else
                 r.more_s = more_time(&r);
         *ret = r;
+}
+
+/* The ratio's interval is Fieller's (1954), which has no end where the denominator may be zero. */
+void plateau_compare(const PlateauResult *before, const PlateauResult *after, PlateauChange *ret) {
+        double b = before->slope, a = after->slope, hb = before->slope_hi - b, ha = after->slope_hi - a;
+        double room = b * b - hb * hb, root, saved = before->level_bytes - after->level_bytes;
+        PlateauChange c = {.saved_bytes = saved};
+
+        *ret = c;
+        if (before->n_windows < PLATEAU_WINDOWS_MIN || after->n_windows < PLATEAU_WINDOWS_MIN)
+                return;
+        c.known = true;
+        root = hypot(before->level_hi - before->level_bytes, after->level_hi - after->level_bytes);
+        c.saved_lo = saved - root;
+        c.saved_hi = saved + root;
+        c.ratio_known = b > 0 && room > 0;
+        if (c.ratio_known) {
+                root = sqrt(fmax(a * a * b * b - room * (a * a - ha * ha), 0));
+                c.ratio = a / b;
+                c.ratio_lo = (a * b - root) / room;
+                c.ratio_hi = (a * b + root) / room;
+        }
+        *ret = c;
 }
 
 const char *plateau_verdict_name(PlateauVerdict v) {

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,11 +25,12 @@ typedef struct PlateauResult {
         PlateauVerdict verdict;
         unsigned n_windows;               /* that were used; fewer than PLATEAU_WINDOWS_MIN: nothing below is known */
         double warm_s, judged_s;          /* cut off at the beginning; what is left */
-        double level_bytes;               /* the line's, at the end */
+        double level_bytes, level_lo, level_hi; /* the line's, at the end */
         double slope, slope_lo, slope_hi; /* bytes/s */
         double matters;                   /* bytes/s: the slope from which on it matters */
         double more_s;                    /* UNDECIDED: watch so much longer; 0 = cannot be told */
         double rho;                       /* how neighbours depend on each other */
+        bool slows, brief;                /* UNDECIDED though it grows: it slows down; too short to be no wave */
 } PlateauResult;
 
 /**
@@ -50,6 +52,17 @@ unsigned plateau_windows(const PlateauPoint *p, size_t n, PlateauPoint ret[stati
  */
 void plateau_test(const PlateauPoint *low, unsigned n, double confidence, double limit_bytes, double horizon_s,
                   double daily_ratio, PlateauResult *ret);
+
+/* What a change of allocator, say, has changed. */
+typedef struct PlateauChange {
+        bool known;                             /* both were judged */
+        bool ratio_known;                       /* before grew beyond doubt */
+        double ratio, ratio_lo, ratio_hi;       /* slope after to slope before */
+        double saved_bytes, saved_lo, saved_hi; /* level at the end of before, less that of after */
+} PlateauChange;
+
+/* plateau_compare() - both of one confidence, and independent of each other. */
+void plateau_compare(const PlateauResult *before, const PlateauResult *after, PlateauChange *ret);
 
 /* plateau_verdict_name() - "plateau", "line", "undecided". Owner: static. */
 const char *plateau_verdict_name(PlateauVerdict v);

@@ -23,7 +23,7 @@ def verify(*args, text=''):
                           env={**os.environ, 'LC_ALL': 'C.UTF-8'}, check=False)
 
 
-def csv(law, n=2880, limit=4000):
+def csv(law, n=5760, limit=4000):
     rows = [f'{i * 30},{int((law(i * 30) + math.sin(i * i)) * MIB)},{limit * MIB}' for i in range(n)]
     return 'time_s,rss_bytes,limit_bytes\n' + '\n'.join(rows) + '\n'
 
