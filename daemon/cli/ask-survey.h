@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One survey of a process by plateau-probe, checked: calls nothing in it, stops nothing.
+ * One survey of a process by plateau-probe, as explain and verify take it: read from outside, calling nothing in the
+ * process and stopping nothing. What comes back is checked before it is believed; why nothing came is told in the words
+ * of the Ask.
  */
 #pragma once
 

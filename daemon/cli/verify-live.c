@@ -214,7 +214,8 @@ static int open_out(Live *l) {
 
         if (!l->args->out)
                 return 0;
-        fd = open(l->args->out, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644); /* days of watching lie there, perhaps */
+        /* what is there may be days of watching: it stays */
+        fd = open(l->args->out, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
         l->out = fd >= 0 ? fdopen(fd, "w") : NULL;
         if (l->out && fputs("time_s,bytes,limit_bytes,in_use_bytes\n", l->out) >= 0)
                 return 0;
@@ -226,7 +227,8 @@ static int open_out(Live *l) {
 }
 
 static CliExit finish(Live *l, int r, Judged *ret) {
-        bool empty = l->trace.n == 0 || (l->trace.n_starts > 0 && l->trace.starts[l->trace.n_starts - 1].at >= l->trace.n);
+        const Trace *t = &l->trace;
+        bool empty = t->n == 0 || (t->n_starts > 0 && t->starts[t->n_starts - 1].at >= t->n);
 
         if (r < 0 && r != -EACCES)
                 fprintf(stderr, "plateau verify: %s\n", strerror(-r));
@@ -252,8 +254,13 @@ static CliExit finish(Live *l, int r, Judged *ret) {
 }
 
 CliExit verify_watch(const Command *self, const VerifyArgs *a, Judged *ret, VerifyAllocator *ret_allocator) {
-        Live l = {.self = self, .args = a, .target = TARGET_NULL, .ticker = TICKER_NULL, .ask = ASK_NULL,
-                  .trace = TRACE_NULL, .is_tty = isatty(STDERR_FILENO) == 1};
+        Live l = {.self = self,
+                  .args = a,
+                  .target = TARGET_NULL,
+                  .ticker = TICKER_NULL,
+                  .ask = ASK_NULL,
+                  .trace = TRACE_NULL,
+                  .is_tty = isatty(STDERR_FILENO) == 1};
         _cleanup_fd_ int proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         TargetSpec spec;
         CliExit code;

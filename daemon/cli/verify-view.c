@@ -96,7 +96,7 @@ static void view_one(Screen *s, const Judged *j, const VerifyArgs *a) {
 
                 buf_addf(&b, "some %s more of it%s", span(x, r->more_s),
                          r->slows   ? ": it grows, but slows down"
-                         : r->brief ? ": it grows, but so does the side of a daily wave"
+                         : r->brief ? ": it grows, but so does one side of a wave"
                                     : "");
                 put_line(s, "missing", buf_str(&b));
         }
@@ -218,9 +218,10 @@ static void put_allocator(Screen *s, const VerifyArgs *a, const VerifyAllocator 
 
         buf_addf(&b, "%s", *allocator->name ? allocator->name : "not known");
         if (!allocator->met)
-                buf_addf(&b, ": expected %s. A library that LD_PRELOAD names and ld.so does not find is only warned of, "
-                         "on the program's standard error; a program of another user, or one with capabilities, "
-                         "ignores it; one that is linked statically does too.",
+                buf_addf(&b,
+                         ": expected %s. A library that LD_PRELOAD names and ld.so does not find is only warned of, "
+                         "on the program's standard error. A program that is linked statically ignores it, and so "
+                         "does one that gains privileges at its start.",
                          a->allocator);
         screen_put(s, STYLE_DIM, "malloc");
         screen_pad(s, 10);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * `plateau verify`: the command line, what was judged, and its shapes: a screen, a JSON document, a picture. The options
- * are in verify.c, watching a process in verify-live.c.
+ * `plateau verify`: the command line, what was judged, and its shapes: a screen, a JSON document, a picture. The
+ * options are in verify.c, watching a process in verify-live.c.
  */
 #pragma once
 
@@ -11,9 +11,9 @@
 #include "trend/plateau-test.h"
 
 typedef struct VerifyArgs {
-        const char *before, *after, *series, *confidence, *daily, *svg;      /* recorded */
-        const char *match, *exe, *word, *out, *allocator, *probe;            /* watched; word: the pid */
-        uint64_t for_usec, interval_usec, limit_bytes, horizon_usec;         /* for 0 = not said */
+        const char *before, *after, *series, *confidence, *daily, *svg; /* recorded */
+        const char *match, *exe, *word, *out, *allocator, *probe;       /* watched; word: the pid */
+        uint64_t for_usec, interval_usec, limit_bytes, horizon_usec;    /* for 0 = not said */
         double confidence_ratio, daily_ratio;
         bool json, main, survey;
 } VerifyArgs;
@@ -25,9 +25,9 @@ typedef struct Judged {
         Trace trace;
         size_t from; /* its last process: what another one used says nothing about this one */
         Chart chart;
-        uint64_t limit_bytes;    /* 0 = none */
-        double per_in_use;       /* resident bytes for each in use, behind the warm-up; 0 = not known */
-        double in_use_bytes;     /* their mean */
+        uint64_t limit_bytes; /* 0 = none */
+        double per_in_use;    /* resident bytes for each in use, behind the warm-up; 0 = not known */
+        double in_use_bytes;  /* their mean */
         PlateauResult result;
 } Judged;
 
@@ -54,4 +54,5 @@ CliExit verify_svg(const VerifyArgs *a, const Judged *j, unsigned n) _must_check
  * @ret: its role is the caller's. Owner: caller, trace_done() of its trace
  * Return: CLI_OK; CLI_UNMET: its allocator is another one than expected, nothing more was done; other: said.
  */
-CliExit verify_watch(const Command *self, const VerifyArgs *a, Judged *ret, VerifyAllocator *ret_allocator) _must_check_;
+CliExit verify_watch(const Command *self, const VerifyArgs *a, Judged *ret,
+                     VerifyAllocator *ret_allocator) _must_check_;

@@ -20,10 +20,21 @@ static const struct {
         const char *name;
         Role role;
 } names[] = {
-        {"time_s", ROLE_TIME},          {"time", ROLE_TIME},     {"timestamp", ROLE_TIME},  {"time_ms", ROLE_TIME_MS},
-        {"timestamp_ms", ROLE_TIME_MS}, {"rss_bytes", ROLE_RSS}, {"rss", ROLE_RSS},         {"bytes", ROLE_RSS},
-        {"memory_bytes", ROLE_RSS},     {"value", ROLE_RSS},     {"used_bytes", ROLE_USED}, {"usage_bytes", ROLE_USED},
-        {"limit_bytes", ROLE_LIMIT},    {"limit", ROLE_LIMIT},   {"in_use_bytes", ROLE_IN_USE},
+        {"time_s", ROLE_TIME},
+        {"time", ROLE_TIME},
+        {"timestamp", ROLE_TIME},
+        {"time_ms", ROLE_TIME_MS},
+        {"timestamp_ms", ROLE_TIME_MS},
+        {"rss_bytes", ROLE_RSS},
+        {"rss", ROLE_RSS},
+        {"bytes", ROLE_RSS},
+        {"memory_bytes", ROLE_RSS},
+        {"value", ROLE_RSS},
+        {"used_bytes", ROLE_USED},
+        {"usage_bytes", ROLE_USED},
+        {"limit_bytes", ROLE_LIMIT},
+        {"limit", ROLE_LIMIT},
+        {"in_use_bytes", ROLE_IN_USE},
 };
 
 typedef struct Cell {

@@ -79,14 +79,17 @@ static bool is_slowing(const PlateauPoint *p, unsigned n) {
         return fit(p + n / 2, n - n / 2).slope < fit(p, n / 2).slope * SLOWING;
 }
 
-/* The side of a wave is straight, and most waves last a day. */
-static bool is_seen_for_long(const PlateauResult *r, double limit_bytes) {
-        double grown = r->slope * r->judged_s;
+/* The side of a wave is straight, and most waves last a day. Return: how much longer to watch it; 0 = no more. */
+static double time_to_trust(const PlateauResult *r, double limit_bytes) {
+        double days_s = WHOLE_DAYS * DAY_S - r->judged_s, grown = r->slope * r->judged_s, more_s;
 
-        if (r->judged_s >= WHOLE_DAYS * DAY_S * 0.95)
-                return true;
-        return limit_bytes > 0 ? grown * BEYOND >= limit_bytes - r->level_bytes
-                               : grown >= r->level_bytes * GROWN_RATIO;
+        if (days_s < WHOLE_DAYS * DAY_S * 0.05) /* the windows' middles are less than their ends apart */
+                return 0;
+        if (limit_bytes > 0)
+                more_s = (limit_bytes - r->level_bytes - BEYOND * grown) / (1 + BEYOND) / r->slope;
+        else
+                more_s = (GROWN_RATIO * r->level_bytes - grown) / (1 - GROWN_RATIO) / r->slope;
+        return fmax(fmin(more_s, days_s), 0);
 }
 
 static unsigned find_warm(const PlateauPoint *p, unsigned n) {
@@ -150,10 +153,11 @@ void plateau_test(const PlateauPoint *low, unsigned n, double confidence, double
                 r.verdict = PLATEAU_FLAT;
         else if (r.slope_lo > 0 && r.slope >= r.matters) {
                 r.slows = is_slowing(low + cut, left);
-                r.brief = !is_seen_for_long(&r, limit_bytes);
-                if (r.slows || r.brief)
-                        r.more_s = fmax(r.brief ? WHOLE_DAYS * DAY_S - r.judged_s : 0, r.slows ? r.judged_s : 0);
-                else
+                r.more_s = time_to_trust(&r, limit_bytes);
+                r.brief = r.more_s > 0;
+                if (r.slows)
+                        r.more_s = fmax(r.more_s, r.judged_s);
+                if (!r.slows && !r.brief)
                         r.verdict = PLATEAU_LINE;
         } else
                 r.more_s = more_time(&r);
