@@ -192,10 +192,12 @@ def test_reap():
 
 
 def test_slots():
-    """A slot's spec may be written, its metadata not, and no other lease at all"""
+    """A slot's spec and annotations of ours may be written, its other metadata not, and no other lease at all"""
     server()
     allowed(try_patch('plateau-pusher-0', {'spec': {'holderIdentity': 'own'}}, kind='lease'))
-    denied(try_patch('plateau-pusher-0', {'metadata': {'labels': {'a': 'b'}}}, kind='lease'), 'spec of a lease')
+    allowed(try_patch('plateau-pusher-0', {'metadata': {'annotations': {'plateau.dev/waiting': '{}'}}}, kind='lease'))
+    denied(try_patch('plateau-pusher-0', {'metadata': {'annotations': {'a.example/b': 'c'}}}, kind='lease'), 'the spec')
+    denied(try_patch('plateau-pusher-0', {'metadata': {'labels': {'a': 'b'}}}, kind='lease'), 'the spec')
     denied(try_patch('plateau-pusher-7', {'spec': {'holderIdentity': 'own'}}, kind='lease'), 'forbidden')
     denied(as_sidecar('delete', 'lease', 'plateau-pusher-0', '--dry-run=server'), 'forbidden')
 
