@@ -67,8 +67,7 @@ static void written(void *userdata, const KubeAnswer *a) {
         s->request = NULL;
         if (a->error == KUBE_OK) {
                 s->events->count.written++;
-                if (s->count > s->written)
-                        arm(s->events);
+                write_repeats(s->events);
                 return;
         }
         s->events->count.failed++;
