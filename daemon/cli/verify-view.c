@@ -83,7 +83,7 @@ static void view_one(Screen *s, const Judged *j, const VerifyArgs *a) {
         screen_put(s, STYLE_PLAIN, "  ");
         screen_safe(s, STYLE_BOLD, j->path, 60);
         screen_end(s);
-        chart_draw(&j->chart, s, NULL, j->limit_bytes, min_of(s->term->width, 100u), 8);
+        chart_draw(&j->chart, s, NULL, j->limit_bytes, min_of(s->term->width - 1, 100u), 8); /* "now" is centred */
         if (r->n_windows < PLATEAU_WINDOWS_MIN) {
                 put_line(s, "missing",
                          "too few samples, or too long gaps between them: expected samples in 12 of 32 "

@@ -111,6 +111,70 @@ static void test_false_plateau(void **state _unused_) {
         }
 }
 
+/* Fieller: (a b +- sqrt(a^2 hb^2 + b^2 ha^2 - ha^2 hb^2)) / (b^2 - hb^2), by hand for b 4 +- 1, a 1 +- 1. */
+static void test_compare(void **state _unused_) {
+        PlateauResult before = {.n_windows = PLATEAU_WINDOWS,
+                                .level_bytes = 900,
+                                .level_lo = 870,
+                                .level_hi = 930,
+                                .slope = 4,
+                                .slope_lo = 3,
+                                .slope_hi = 5};
+        PlateauResult after = {.n_windows = PLATEAU_WINDOWS,
+                               .level_bytes = 500,
+                               .level_lo = 460,
+                               .level_hi = 540,
+                               .slope = 1,
+                               .slope_lo = 0,
+                               .slope_hi = 2};
+        PlateauChange c;
+
+        plateau_compare(&before, &after, &c);
+        assert_true(c.known && c.ratio_known);
+        assert_true(fabs(c.ratio - 0.25) < 1e-9);
+        assert_true(fabs(c.ratio_lo - (4 - 4) / 15.0) < 1e-9 && fabs(c.ratio_hi - (4 + 4) / 15.0) < 1e-9);
+        assert_true(fabs(c.saved_bytes - 400) < 1e-9);
+        assert_true(fabs(c.saved_lo - 350) < 1e-9 && fabs(c.saved_hi - 450) < 1e-9); /* 30 and 40 are 50 */
+        before.slope_hi = 8.5;                                                       /* may as well be none */
+        plateau_compare(&before, &after, &c);
+        assert_true(c.known && !c.ratio_known);
+        before.n_windows = PLATEAU_WINDOWS_MIN - 1;
+        plateau_compare(&before, &after, &c);
+        assert_false(c.known);
+}
+
+/* Seen for half a day: a line only where the limit is near, and what is told to be missing suffices. */
+static void test_brief(void **state _unused_) {
+        PlateauPoint p[PLATEAU_WINDOWS];
+        PlateauResult r;
+
+        for (unsigned k = 0; k < 2; k++) {
+                double span = k ? (r.judged_s + r.more_s) * 1.02 : 43200;
+
+                for (unsigned i = 0; i < PLATEAU_WINDOWS; i++) {
+                        double s = span * i / (PLATEAU_WINDOWS - 1);
+
+                        p[i] = (PlateauPoint){s, 1000 * MB + s * 1e4 + (i % 2) * 1e3};
+                }
+                plateau_test(p, PLATEAU_WINDOWS, 0.95, 4000 * MB, 30 * 86400.0, 0.01, &r);
+                assert_int_equal(r.verdict, k ? PLATEAU_LINE : PLATEAU_UNDECIDED);
+                assert_int_equal(r.brief, !k);
+        }
+        plateau_test(p, PLATEAU_WINDOWS, 0.95, 1200 * MB, 30 * 86400.0, 0.01, &r);
+        assert_int_equal(r.verdict, PLATEAU_LINE);
+}
+
+static void test_slows(void **state _unused_) {
+        PlateauPoint p[PLATEAU_WINDOWS];
+        PlateauResult r;
+
+        for (unsigned i = 0; i < PLATEAU_WINDOWS; i++)
+                p[i] = (PlateauPoint){i * 86400.0, 1000 * MB + 700 * MB * log1p(i)};
+        plateau_test(p, PLATEAU_WINDOWS, 0.95, 4000 * MB, 30 * 86400.0, 0.01, &r);
+        assert_int_equal(r.verdict, PLATEAU_UNDECIDED);
+        assert_true(r.slows && !r.brief && r.more_s >= r.judged_s); /* as long again */
+}
+
 static void test_little(void **state _unused_) {
         PlateauPoint p[3] = {{0, 1}, {1, 2}, {2, 3}}, low[PLATEAU_WINDOWS];
         PlateauResult r;
@@ -126,9 +190,8 @@ static void test_little(void **state _unused_) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_cases),
-                cmocka_unit_test(test_coverage),
-                cmocka_unit_test(test_false_plateau),
+                cmocka_unit_test(test_cases),   cmocka_unit_test(test_coverage), cmocka_unit_test(test_false_plateau),
+                cmocka_unit_test(test_compare), cmocka_unit_test(test_brief),    cmocka_unit_test(test_slows),
                 cmocka_unit_test(test_little),
         };
 
