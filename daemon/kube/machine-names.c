@@ -31,7 +31,7 @@ static const char *const commands[_KUBE_COMMAND_MAX] = {
 
 static const char *const strategies[_KUBE_STRATEGY_MAX] = {
         [KUBE_STRATEGY_AUTO] = "auto", [KUBE_STRATEGY_DETACH] = "detach",     [KUBE_STRATEGY_EVICT] = "evict",
-        [KUBE_STRATEGY_HINT] = "hint", [KUBE_STRATEGY_IN_PLACE] = "in-place", [KUBE_STRATEGY_SIGNAL] = "signal",
+        [KUBE_STRATEGY_HINT] = "hint", [KUBE_STRATEGY_IN_PLACE] = "in_place", [KUBE_STRATEGY_SIGNAL] = "signal",
 };
 
 static const char *const reasons[_KUBE_REASON_MAX] = {

@@ -177,5 +177,5 @@ const char *kube_state_name(KubeState s);       /* "normal", "lease_wait", ... *
 const char *kube_command_name(KubeCommand c);   /* "detach", ... */
 const char *kube_reason_name(KubeReason r);     /* "armed", ... */
 KubeState kube_state_by_name(const char *name); /* Return: _KUBE_STATE_MAX when there is none */
-/* kube_strategy_name() - "auto", "detach", "evict", "hint", "in-place", "signal". */
+/* kube_strategy_name() - "auto", "detach", "evict", "hint", "in_place", "signal". */
 const char *kube_strategy_name(KubeStrategy s);

@@ -119,8 +119,9 @@ static Tree process(const char *tcp, const char *tcp6) {
 }
 
 static void test_ports_that_the_process_holds(void **state _unused_) {
-        _cleanup_tree_ Tree t = process(
-                HEADING4 LISTEN4 CLIENT4 "   4: 00000000:0016 00000000:0000 0A 0:0 0:0 0 0 0 99 1\n", HEADING6 CLIENT6);
+        _cleanup_tree_ Tree t =
+                process(HEADING4 LISTEN4 CLIENT4 WAITING4 "   4: 00000000:0016 00000000:0000 0A 0:0 0:0 0 0 0 99 1\n",
+                        HEADING6 CLIENT6);
         Connections c;
 
         assert_int_equal(symlinkat("socket:[41]", t.fd, "fd/3"), 0);
