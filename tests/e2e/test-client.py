@@ -1,0 +1,280 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Every call of daemon/kube/calls.h asked of a real API server, with the rights and the token of a pod's sidecar."""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'integration'))
+import tap
+from lib import Skip, wait_until
+from hollow import Hollow
+from objects import access, budget, service, workload
+from plane import Plane
+
+NS = 'shop'
+BASE = f'/api/v1/namespaces/{NS}'
+PODS = f'{BASE}/pods'
+APPS = f'/apis/apps/v1/namespaces/{NS}'
+LEASES = f'/apis/coordination.k8s.io/v1/namespaces/{NS}/leases'
+BUDGETS = f'/apis/policy/v1/namespaces/{NS}/poddisruptionbudgets'
+EVENTS = f'/apis/events.k8s.io/v1/namespaces/{NS}/events'
+DRIVER = sys.argv.pop(1)
+RULES = [('', ['pods'], ['get', 'list', 'watch', 'patch', 'delete']), ('', ['pods/eviction'], ['create']),
+         ('', ['pods/resize', 'pods/status'], ['patch']),
+         ('apps', ['replicasets', 'deployments'], ['get', 'list', 'watch']),
+         ('discovery.k8s.io', ['endpointslices'], ['list', 'watch']),
+         ('coordination.k8s.io', ['leases'], ['get', 'update']), ('events.k8s.io', ['events'], ['create', 'patch'])]
+
+
+class World:
+    plane = node = None
+
+
+def admin():
+    return World.plane.api
+
+
+def make(path, obj):
+    status, answer = admin().ask('POST', path, obj)
+    assert status == 201, (path, answer)
+    return answer
+
+
+class Driver:
+    """The client in a process of its own, as a sidecar of a pod (an object)."""
+
+    def __init__(self, pod):
+        # pylint: disable=consider-using-with
+        self.dir = tempfile.TemporaryDirectory(prefix='plateau-client-')
+        self.pod = pod
+        self.write('token', World.plane.token(NS, 'plateau', pod))
+        with open(World.plane.path('ca.crt'), encoding='ascii') as f:
+            self.write('ca.crt', f.read())
+        self.write('namespace', NS)
+        env = {**os.environ, 'KUBERNETES_SERVICE_HOST': '127.0.0.1', 'KUBERNETES_SERVICE_PORT': str(World.plane.port),
+               'PLATEAU_SERVICEACCOUNT_DIR': self.dir.name, 'PLATEAU_POD_NAME': pod['metadata']['name'],
+               'PLATEAU_POD_UID': pod['metadata']['uid'], 'PLATEAU_CONTAINER': 'main'}
+        self.process = subprocess.Popen([DRIVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
+        assert self.read()['event'] == 'begun'
+
+    def write(self, name, text):
+        path = os.path.join(self.dir.name, name)
+        with open(f'{path}.new', 'w', encoding='ascii') as f:
+            f.write(text)
+        os.rename(f'{path}.new', path)
+
+    def read(self):
+        line = self.process.stdout.readline()
+        assert line, f'the driver ended: {self.process.wait()}'
+        return json.loads(line)
+
+    def tell(self, *words):
+        self.process.stdin.write(' '.join(w if isinstance(w, str) else json.dumps(w) for w in words) + '\n')
+        self.process.stdin.flush()
+
+    def ask(self, *words, error='ok'):
+        self.tell(*words)
+        answer = self.read()
+        assert answer.get('error') == error, answer
+        return answer
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        self.process.stdin.close()
+        ended = self.process.wait(20) # at the end of stdin it frees all it has: a sanitizer speaks up here
+        self.process.stdout.close()
+        self.dir.cleanup()
+        assert kind or ended == 0, f'the driver ended with {ended}'
+
+
+def pods_of(app):
+    return admin().get(f'{PODS}?labelSelector=app%3D{app}')['items']
+
+
+def is_ready(pod):
+    return 'deletionTimestamp' not in pod['metadata'] and any(
+        c['type'] == 'Ready' and c['status'] == 'True' for c in pod['status'].get('conditions', []))
+
+
+def ready_pods(app, n):
+    def look():
+        pods = pods_of(app)
+        return pods if len(pods) == n and all(map(is_ready, pods)) else None
+    return wait_until(f'{n} ready pods of {app}', look)
+
+
+@tap.deadline(180)
+def test_reading():
+    """Pods, their owners, their endpoints and what we may do, as they are."""
+    make('/api/v1/namespaces', {'metadata': {'name': NS}})
+    for path, obj in access(RULES):
+        make(path.format(ns=NS), obj)
+    make(f'{APPS}/deployments', workload('Deployment', 'web', 3))
+    make(f'{BASE}/services', service('web'))
+    pod = ready_pods('web', 3)[0]
+    name, uid = pod['metadata']['name'], pod['metadata']['uid']
+    with Driver(pod) as d:
+        seen = d.ask('pod', name)
+        owner = pod['metadata']['ownerReferences'][0]['name']
+        assert (seen['uid'], seen['ready'], seen['owner'], seen['limit'], seen['alive']) == (
+            uid, True, owner, 256 << 20, True), seen
+        d.ask('pod', 'nobody', error='not-found')
+        d.tell('pod', '../nodes')
+        assert d.read()['event'] == 'refused'
+        d.tell('pods', 'app=web,plateau.dev/rotation')
+        assert d.read()['n_pods'] == 0
+        d.tell('pods', 'app=web')
+        assert {d.read()['name'] for _ in range(3)} == {p['metadata']['name'] for p in pods_of('web')}
+        assert d.read()['n_pods'] == 3
+        seen = d.ask('replicaset', owner)
+        assert (seen['deployment'], seen['replicas']) == ('web', 3), seen
+        wait_until('the roll-out', lambda: not d.ask('deployment', 'web')['rolling'])
+        wait_until('the endpoint', lambda: d.ask('endpoints', uid)['ready'])
+        assert d.ask('endpoints', uid, 'web')['present'] and not d.ask('endpoints', uid, 'other')['present']
+        assert d.ask('access', 'create', '-', 'pods', 'eviction')['allowed'] is True
+        assert d.ask('access', 'update', 'coordination.k8s.io', 'leases', '-', 'plateau-web-0')['allowed'] is True
+        assert d.ask('access', 'create', 'apps', 'deployments')['allowed'] is False
+
+
+@tap.deadline(120)
+def test_many_pages():
+    """A list longer than a page is told whole."""
+    for i in range(120):
+        make(f'{BASE}/pods', {'metadata': {'name': f'many-{i}', 'labels': {'app': 'many'}},
+                              'spec': {'containers': [{'name': 'main', 'image': 'app:test'}]}})
+    with Driver(ready_pods('web', 3)[0]) as d:
+        d.tell('pods', 'app=many')
+        assert len({d.read()['name'] for _ in range(120)}) == 120
+        end = d.read()
+        assert (end['n_pods'], end['error']) == (120, 'ok'), end
+    admin().delete(f'{PODS}?labelSelector=app%3Dmany')
+
+
+@tap.deadline(120)
+def test_patching():
+    """Labels and annotations by a JSON patch that tests what it replaces; the limit by a resize; a condition."""
+    pod = ready_pods('web', 3)[0]
+    name, hash_ = pod['metadata']['name'], pod['metadata']['labels']['pod-template-hash']
+    with Driver(pod) as d:
+        patch = [{'op': 'test', 'path': '/metadata/uid', 'value': pod['metadata']['uid']},
+                 {'op': 'test', 'path': '/metadata/labels/pod-template-hash', 'value': hash_},
+                 {'op': 'remove', 'path': '/metadata/labels/pod-template-hash'},
+                 {'op': 'add', 'path': '/metadata/labels/plateau.dev~1rotation', 'value': 'detached'}]
+        seen = d.ask('json-patch', name, patch)
+        assert (seen['hash'], seen['rotation']) == ('', 'detached'), seen
+        d.ask('json-patch', name, patch, error='invalid')
+        wait_until('a fourth pod', lambda: len(pods_of('web')) == 4)
+        seen = d.ask('merge-patch', name, {'metadata': {'labels': {'pod-template-hash': hash_, 'plateau.dev/rotation': None},
+                                                        'annotations': {'plateau.dev/state': '{"a": 1}'}}})
+        assert (seen['hash'], seen['rotation'], seen['state']) == (hash_, '', '{"a": 1}'), seen
+        ready_pods('web', 3)
+        raised = {'spec': {'containers': [{'name': 'main', 'resources': {
+            'requests': {'memory': '320Mi'}, 'limits': {'memory': '320Mi'}}}]}}
+        assert d.ask('resize', name, raised)['limit'] == 320 << 20
+        raised['spec']['containers'][0]['resources']['requests'] = {'memory': '300Mi'}
+        d.ask('resize', name, raised, error='invalid') # another QoS class
+        d.ask('status-patch', name, {'status': {'conditions': [{'type': 'plateau.dev/serving', 'status': 'True'}]}})
+        assert is_ready(admin().get(f'{PODS}/{name}')), 'the other conditions stay'
+
+
+@tap.deadline(120)
+def test_leases():
+    """Who has read an older version of a lease loses the race; what others keep in it stays."""
+    make(LEASES, {'metadata': {'name': 'plateau-web-0', 'labels': {'app': 'x'}}})
+    one, two = ready_pods('web', 3)[:2]
+    with Driver(one) as a, Driver(two) as b:
+        assert a.ask('lease', 'plateau-web-0')['holder'] == ''
+        b.ask('lease', 'plateau-web-0')
+        assert a.ask('lease-put', 'one')['holder'] == 'one'
+        b.ask('lease-put', 'two', error='conflict')
+        assert b.ask('lease', 'plateau-web-0')['holder'] == 'one'
+        assert a.ask('lease-put', '-')['holder'] == ''
+        assert b.ask('lease', 'plateau-web-0')['holder'] == ''
+        assert b.ask('lease-put', 'two')['holder'] == 'two'
+        a.ask('lease', 'other', error='not-found')
+    assert admin().get(f'{LEASES}/plateau-web-0')['metadata']['labels'] == {'app': 'x'}
+
+
+@tap.deadline(120)
+def test_events():
+    """An event, and its series."""
+    pod = ready_pods('web', 3)[0]
+    meta = pod['metadata']
+    now = time.strftime('%Y-%m-%dT%H:%M:%S.000000Z', time.gmtime())
+    event = {'metadata': {'name': 'e1', 'namespace': NS}, 'eventTime': now, 'type': 'Warning', 'reason': 'Forecast',
+             'action': 'Watch', 'note': 'in 5 min', 'reportingController': 'plateau.dev/plateau',
+             'reportingInstance': meta['name'],
+             'regarding': {'kind': 'Pod', 'apiVersion': 'v1', 'namespace': NS, 'name': meta['name'], 'uid': meta['uid']}}
+    with Driver(pod) as d:
+        d.ask('event', 'x', event)
+        d.ask('event', 'x', event, error='conflict') # exists
+        d.ask('event-patch', 'e1', {'series': {'count': 2, 'lastObservedTime': now}})
+        d.ask('event', 'x', {**event, 'metadata': {'name': 'e2'}, 'note': 'x' * 1025}, error='invalid')
+    assert admin().get(f'{EVENTS}/e1')['series']['count'] == 2
+
+
+@tap.deadline(180)
+def test_eviction():
+    """Budgets, dry runs, another pod of our name, two budgets; the grace that was asked for."""
+    pod = ready_pods('web', 3)[0]
+    name, uid = pod['metadata']['name'], pod['metadata']['uid']
+    other = '00000000-0000-0000-0000-000000000000'
+    make(BUDGETS, budget('web', 'web', minAvailable=3))
+    wait_until('the budget', lambda: admin().get(f'{BUDGETS}/web')['status'].get('currentHealthy') == 3)
+    with Driver(pod) as d:
+        d.ask('evict', name, uid, '-1', 'dry', error='budget')
+        d.ask('evict', name, uid, '20', error='budget')
+        d.tell('evict', name, uid, '0')
+        assert d.read()['event'] == 'refused'
+        d.ask('delete', name, other, '-1', error='conflict')
+        make(BUDGETS, budget('web2', 'web', minAvailable=1))
+        d.tell('evict', name, uid, '-1', 'dry')
+        answer = d.read()
+        assert answer['error'] in ('budgets', 'budget'), answer
+        wait_until('the second budget', lambda: (d.tell('evict', name, uid, '-1', 'dry') or d.read())['error'] == 'budgets')
+        for b in ('web', 'web2'):
+            admin().delete(f'{BUDGETS}/{b}')
+        d.ask('evict', name, uid, '-1', 'dry')
+        d.ask('evict', name, other, '-1', error='conflict')
+        World.node.held.add((NS, name))
+        d.ask('evict', name, uid, '77')
+        d.tell('pod', name) # the hollow node may have let it go by now
+        assert d.read()['error'] in ('ok', 'not-found')
+    ready_pods('web', 3)
+
+
+@tap.deadline(120)
+def test_authority():
+    """Not trusted: another authority, and another name; a token that is replaced is read again."""
+    pod = ready_pods('web', 3)[0]
+    name = pod['metadata']['name']
+    with Driver(pod) as d:
+        good = World.plane.token(NS, 'plateau', pod)
+        d.ask('pod', name)
+        d.write('token', 'x.y.z')
+        d.ask('pod', name, error='unauthorized')
+        d.write('token', good)
+        d.ask('pod', name)
+    with Driver(pod) as d:
+        with open(World.plane.path('admin.crt'), encoding='ascii') as f:
+            d.write('ca.crt', f.read())
+        answer = d.ask('pod', name, error='network')
+        assert 'certificate' in answer['why'], answer
+
+
+def main():
+    try:
+        with Plane() as World.plane, Hollow(World.plane) as World.node:
+            tap.main(globals())
+    except Skip as e:
+        print(f'1..0 # SKIP {e}')
+
+
+if __name__ == '__main__':
+    main()
