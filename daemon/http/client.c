@@ -32,6 +32,7 @@ struct HttpRequest {
         HttpClient *client;
         HttpRequest *prev, *next;
         HttpDoneFn done;
+        HttpDataFn data;
         void *userdata;
         CURL *easy; /* NULL: refused before it was sent, `refusal` says why */
         struct curl_slist *headers;
@@ -95,10 +96,19 @@ static HttpRequest *request_free(HttpRequest *r) {
         return NULL;
 }
 
+static bool is_streamed(HttpRequest *r) {
+        long status = 0;
+
+        (void)r->client->api->easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &status);
+        return r->data && status == 200; /* any other one has a body that says why */
+}
+
 static size_t on_body(char *p, size_t size, size_t n, void *userdata) {
         HttpRequest *r = userdata;
         size_t len = size * n, room = r->body_max - r->body_len, take = min_of(len, room);
 
+        if (is_streamed(r))
+                return r->data(r->userdata, p, len) ? len : 0;
         if (r->body_len + take + 1 > r->body_cap) {
                 size_t wanted = max_of(2 * r->body_cap, r->body_len + take + 1), cap = min_of(wanted, r->body_max + 1);
                 char *q = realloc(r->body, cap);
@@ -475,6 +485,15 @@ static int add_headers(HttpRequest *r, const HttpSpec *spec) {
         return 0;
 }
 
+/* A stream may be silent for minutes: then a peer that is gone without a word is found by the kernel's probes. */
+static bool set_liveness(const HttpClient *c, CURL *easy, bool streamed) {
+        if (streamed)
+                return set_long(c, easy, CURLOPT_TCP_KEEPALIVE, 1) && set_long(c, easy, CURLOPT_TCP_KEEPIDLE, 15) &&
+                       set_long(c, easy, CURLOPT_TCP_KEEPINTVL, 15);
+        return set_long(c, easy, CURLOPT_LOW_SPEED_LIMIT, HTTP_LOW_SPEED_BYTES_PER_S) &&
+               set_long(c, easy, CURLOPT_LOW_SPEED_TIME, HTTP_LOW_SPEED_S);
+}
+
 static bool set_limits(const HttpClient *c, CURL *easy, uint64_t timeout_usec, uint64_t connect_usec) {
         long timeout_ms = (long)min_of(timeout_usec / USEC_PER_MSEC, (uint64_t)INT_MAX);
         uint64_t min_ms = min_of(timeout_usec, connect_usec) / USEC_PER_MSEC;
@@ -488,9 +507,7 @@ static bool set_limits(const HttpClient *c, CURL *easy, uint64_t timeout_usec, u
         return set_long(c, easy, CURLOPT_NOSIGNAL, 1) && set_long(c, easy, CURLOPT_FOLLOWLOCATION, 0) &&
                set_long(c, easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1) &&
                set_long(c, easy, CURLOPT_TIMEOUT_MS, max_of(timeout_ms, 1L)) &&
-               set_long(c, easy, CURLOPT_CONNECTTIMEOUT_MS, max_of(connect_ms, 1L)) &&
-               set_long(c, easy, CURLOPT_LOW_SPEED_LIMIT, HTTP_LOW_SPEED_BYTES_PER_S) &&
-               set_long(c, easy, CURLOPT_LOW_SPEED_TIME, HTTP_LOW_SPEED_S);
+               set_long(c, easy, CURLOPT_CONNECTTIMEOUT_MS, max_of(connect_ms, 1L));
 }
 
 /* The directory of the system's authorities stays closed: reading that bundle costs megabytes, and trusting it would
@@ -526,6 +543,7 @@ static int request_setup(HttpRequest *r, const HttpSpec *spec) {
                 return -ENOMEM;
         if (!set_limits(c, r->easy, r->timeout_usec,
                         spec->connect_timeout_usec ? spec->connect_timeout_usec : HTTP_CONNECT_TIMEOUT_USEC) ||
+            !set_liveness(c, r->easy, spec->data) ||
             (spec->ca_file && !set_private_authority(c, r->easy, spec->ca_file)) || !set_body(c, r->easy, spec) ||
             !set_string(c, r->easy, CURLOPT_URL, spec->url) ||
             !set_string(c, r->easy, CURLOPT_USERAGENT, "plateau/" PLATEAU_VERSION) ||
@@ -547,6 +565,7 @@ int http_request(HttpClient *c, const HttpSpec *spec, HttpDoneFn done, void *use
                 return -ENOMEM;
         r->client = c;
         r->done = done;
+        r->data = spec->data;
         r->userdata = userdata;
         r->timeout_usec = spec->timeout_usec ? spec->timeout_usec : HTTP_TIMEOUT_DEFAULT_USEC;
         r->body_max = spec->body_max ? spec->body_max : HTTP_BODY_MAX;

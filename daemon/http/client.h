@@ -30,6 +30,10 @@ typedef struct HttpResponse {
 
 typedef void (*HttpDoneFn)(void *userdata, const HttpResponse *r);
 
+/* A piece of a streamed answer. Called from inside the library: it must not touch the client or any request, only keep
+ * the bytes. Return: false ends the request with -EPROTO. */
+typedef bool (*HttpDataFn)(void *userdata, const char *data, size_t len);
+
 typedef struct HttpSpec {
         const char *method;         /* "PUT", "POST", "DELETE", "GET" */
         const char *url;            /* http or https only; redirects are not followed */
@@ -43,6 +47,7 @@ typedef struct HttpSpec {
         const char *ca_file;
         size_t body_max;               /* bytes of the answer that are kept; 0 = HTTP_BODY_MAX */
         uint64_t connect_timeout_usec; /* 0 = 5 s */
+        HttpDataFn data; /* a 200's body goes here as it comes, however slowly, and is not kept; NULL = none */
 } HttpSpec;
 
 /* http_client_new() - Return: 0; -ENOENT when libcurl is not installed (@why has the sentence). Owner: caller. */

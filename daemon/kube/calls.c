@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kube/fields.h"
+#include "kube/path.h"
 #include "util/clock.h"
 
 #define READ_RETRIES     2u
@@ -147,36 +148,10 @@ static void on_answer(void *userdata, const KubeAnswer *answer) {
 
 /* ---- what goes ---- */
 
-/* What may stand in a path: an object's name (DNS-1123 subdomain), which no '/', '?' or '%' gets into. */
-static bool is_name(const char *s) {
-        if (!isalnum((unsigned char)s[0]) || strlen(s) >= KUBE_NAME_MAX)
-                return false;
-        for (; *s; s++)
-                if (!islower((unsigned char)*s) && !isdigit((unsigned char)*s) && *s != '-' && *s != '.')
-                        return false;
-        return true;
-}
-
 static bool is_uid(const char *s) {
         size_t n = strlen(s);
 
         return n > 0 && n < KUBE_UID_MAX && strspn(s, "0123456789abcdefABCDEF-") == n;
-}
-
-/* Percent-encodes all that is not unreserved (RFC 3986): '=' and ',' of a selector too. Return: whether it fits. */
-static bool append_escaped(char *path, size_t size, const char *text) {
-        size_t n = strlen(path);
-
-        for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-                if (n + 4 > size)
-                        return false;
-                if (isalnum(*p) || strchr("-._~", *p))
-                        path[n++] = (char)*p;
-                else
-                        n += (size_t)snprintf(path + n, size - n, "%%%02X", *p);
-                path[n] = '\0';
-        }
-        return true;
 }
 
 static int call_new(KubeClient *c, TellFn tell, Done done, void *userdata, KubeCall **ret) {
@@ -198,7 +173,7 @@ static int path_make(const KubeClient *c, char path[static PATH_SIZE], const cha
         const char *namespace_ = kube_client_config(c)->namespace_;
         int n;
 
-        if (!is_name(namespace_) || (*name && !is_name(name)))
+        if (!kube_is_name(namespace_) || (*name && !kube_is_name(name)))
                 return -EINVAL;
         n = snprintf(path, PATH_SIZE, "%s/%s/%s%s%s%s%s", prefix, namespace_, resource, *name ? "/" : "", name,
                      *subresource ? "/" : "", subresource);
@@ -291,7 +266,7 @@ static int page_send(KubeCall *call, const char *token) {
                          .body_max = PAGE_MAX};
 
         snprintf(path, sizeof(path), "%s%s", call->path, *token ? "&continue=" : "");
-        if (!append_escaped(path, PATH_SIZE, token))
+        if (!kube_path_append(path, PATH_SIZE, token))
                 return -EINVAL;
         return kube_request(call->client, &spec, on_page, call, &call->request);
 }
@@ -303,7 +278,7 @@ static int list_send(KubeCall *call, const char *prefix, const char *resource, u
 
         call->deadline_usec = now_boot_usec() + READ_TOTAL_USEC;
         snprintf(call->path + n, sizeof(call->path) - n, "?limit=%u%s", limit, selector ? "&labelSelector=" : "");
-        if (r == 0 && selector && !append_escaped(call->path, sizeof(call->path) / 2, selector))
+        if (r == 0 && selector && !kube_path_append(call->path, sizeof(call->path) / 2, selector))
                 r = -EINVAL;
         if (r == 0)
                 r = page_send(call, "");
@@ -346,7 +321,7 @@ int kube_endpoints_list(KubeClient *c, const char *uid, const char *service, Kub
         KubeCall *call;
         int r;
 
-        if (!is_uid(uid) || (service && !is_name(service)))
+        if (!is_uid(uid) || (service && !kube_is_name(service)))
                 return -EINVAL;
         r = call_new(c, tell_endpoint, (Done){.endpoint = done}, userdata, &call);
         if (r < 0)
@@ -462,7 +437,7 @@ int kube_pod_evict(KubeClient *c, const char *name, const char *uid, int64_t gra
         json_t *options, *body;
         int r;
 
-        if (!is_uid(uid) || !is_name(name) || !is_grace(grace_s))
+        if (!is_uid(uid) || !kube_is_name(name) || !is_grace(grace_s))
                 return -EINVAL;
         options = delete_options(uid, grace_s);
         /* dryRun in the query and in the options must agree (eviction.go): so both, or none */

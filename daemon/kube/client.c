@@ -23,6 +23,7 @@ struct KubeRequest {
         KubeRequest *prev, *next;
         KubeDoneFn done;
         void (*dropped)(void *userdata);
+        bool (*stream)(void *userdata, const char *data, size_t len);
         void *userdata;
         sd_event_source *timer; /* runs until the next attempt */
         HttpRequest *http;
@@ -123,6 +124,12 @@ static bool request_again(KubeRequest *r, const KubeAnswer *a) {
         return request_wait(r, wait) >= 0;
 }
 
+static bool on_stream(void *userdata, const char *data, size_t len) {
+        KubeRequest *r = userdata;
+
+        return r->stream(r->userdata, data, len);
+}
+
 static void on_response(void *userdata, const HttpResponse *h) {
         KubeRequest *r = userdata;
         KubeAnswer a = {.error = KUBE_E_NET};
@@ -134,7 +141,9 @@ static void on_response(void *userdata, const HttpResponse *h) {
         else if (h->cut) {
                 a = (KubeAnswer){.error = KUBE_E_ANSWER, .status = h->status};
                 snprintf(a.why, sizeof(a.why), "the API server's answer is longer than %zu bytes", r->body_max);
-        } else
+        } else if (r->stream && h->status == 200)
+                a = (KubeAnswer){.status = h->status};
+        else
                 kube_answer_judge(h->status, h->body, h->body_len, h->retry_after_usec, &a);
         body = a.body;
         if (!request_again(r, &a))
@@ -167,6 +176,7 @@ static int request_send(KubeRequest *r, uint64_t left_usec, char *why, size_t wh
                 .bearer_file = c->config.token_file,
                 .ca_file = c->config.ca_file,
                 .body_max = r->body_max,
+                .data = r->stream ? on_stream : NULL,
         };
         int e = c->http ? 0 : http_client_new(c->event, &c->http, why, why_size);
 
@@ -219,6 +229,7 @@ static int request_fill(KubeRequest *r, const KubeSpec *spec) {
         r->timeout_usec = spec->timeout_usec ? spec->timeout_usec : TIMEOUT_DEFAULT_USEC;
         r->deadline_usec = spec->deadline_usec;
         r->retries_max = spec->retries_max;
+        r->stream = spec->stream;
         r->body_max = spec->body_max ? min_of(spec->body_max, BODY_MAX) : BODY_DEFAULT;
         e = sd_event_add_time_relative(r->client->event, &r->timer, CLOCK_BOOTTIME, 0, USEC_PER_MSEC, on_turn, r);
         if (e >= 0)

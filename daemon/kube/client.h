@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <systemd/sd-event.h>
 
 #include "kube/answer.h"
@@ -27,7 +28,10 @@ typedef struct KubeSpec {
         uint64_t deadline_usec; /* CLOCK_BOOTTIME; nothing is tried after it; 0 = none */
         void (*dropped)(
                 void *userdata); /* instead of the callback, when cancelled or the client is freed; NULL = none */
-        size_t body_max;         /* bytes of the answer; 0 = 256 KiB, at most 4 MiB; longer is KUBE_E_ANSWER */
+        /* A 200's body as it comes, and @done without one at its end (then KUBE_OK). May only keep the bytes, and touch
+         * neither client nor request; false ends it with KUBE_E_NET. NULL = not streamed */
+        bool (*stream)(void *userdata, const char *data, size_t len);
+        size_t body_max; /* bytes of the answer; 0 = 256 KiB, at most 4 MiB; longer is KUBE_E_ANSWER */
 } KubeSpec;
 
 typedef struct KubeCounters {

@@ -268,6 +268,52 @@ def test_authority():
         assert 'certificate' in answer['why'], answer
 
 
+@tap.deadline(180)
+def test_watching():
+    """What is there, what comes, changes and goes; a server that ends comes back with a list; no rights are no rights."""
+    pod = ready_pods('web', 3)[0]
+    short = {'metadata': {'name': 'short', 'labels': {'app': 'short'}},
+             'spec': {'containers': [{'name': 'main', 'image': 'app:test'}]}}
+    with Driver(pod) as d:
+        def until(event, name=None):
+            seen = []
+            while True:
+                seen.append(d.read())
+                if seen[-1]['watch'] == event and name in (None, seen[-1].get('name')):
+                    return seen
+        d.tell('watch', '0', 'app=web')
+        seen = until('synced')
+        assert [e['watch'] for e in seen] == ['reset', 'added', 'added', 'added', 'synced'], seen
+        d.tell('watch', '0', '-', pod['metadata']['name'])
+        assert [e.get('name') for e in until('synced') if e['watch'] == 'added'] == [pod['metadata']['name']]
+        World.plane.restart('kube-apiserver')
+        seen = until('synced')
+        assert [e['watch'] for e in seen if e['watch'] != 'changed'] == ['lost', 'reset', 'added', 'synced'], seen
+        assert seen[0]['error'] in ('network', 'server') and not seen[0]['over'], seen
+        admin().patch(f'{PODS}/{pod["metadata"]["name"]}', {'metadata': {'annotations': {'x': 'y'}}})
+        until('changed')
+        d.tell('unwatch', 'at-next')
+        admin().patch(f'{PODS}/{pod["metadata"]["name"]}', {'metadata': {'annotations': {'x': 'z'}}})
+        until('changed') # freed in there
+        d.ask('pod', pod['metadata']['name'])
+        d.tell('watch', '0', 'app=short')
+        until('synced')
+        make(PODS, short)
+        until('added', 'short')
+        until('changed', 'short')
+        admin().delete(f'{PODS}/short')
+        until('deleted', 'short')
+    with Driver(pod) as d:
+        role = '/apis/rbac.authorization.k8s.io/v1/namespaces/shop/roles/plateau'
+        rules = admin().get(role)['rules']
+        admin().patch(role, {'rules': []})
+        wait_until('no rights', lambda: (d.tell('pod', pod['metadata']['name']) or d.read())['error'] == 'forbidden')
+        d.tell('watch', '0', 'app=web')
+        end = d.read()
+        assert (end['watch'], end['error'], end['over']) == ('lost', 'forbidden', True), end
+        admin().patch(role, {'rules': rules})
+
+
 def main():
     try:
         with Plane() as World.plane, Hollow(World.plane) as World.node:

@@ -12,6 +12,7 @@
 
 #include "kube/calls.h"
 #include "kube/scalars.h"
+#include "kube/watch.h"
 #include "util/clock.h"
 
 typedef struct Driver {
@@ -21,6 +22,8 @@ typedef struct Driver {
         unsigned n_pods;
         json_t *lease; /* as it was got last */
         KubeLease lease_read;
+        KubeWatch *watch;
+        bool free_at_first; /* the watch, from inside its callback */
         char line[8192];
         size_t line_len;
 } Driver;
@@ -242,6 +245,43 @@ static int access_review(Driver *d, const Words *w) {
                            d, NULL);
 }
 
+static void on_watch(void *userdata, KubeWatchEvent event, const json_t *object, const KubeAnswer *why) {
+        static const char *const names[_KUBE_WATCH_EVENT_MAX] = {
+                [KUBE_WATCH_RESET] = "reset",     [KUBE_WATCH_ADDED] = "added",   [KUBE_WATCH_CHANGED] = "changed",
+                [KUBE_WATCH_DELETED] = "deleted", [KUBE_WATCH_SYNCED] = "synced", [KUBE_WATCH_LOST] = "lost",
+        };
+        const KubePodLens lens = {.main = "main"};
+        Driver *d = userdata;
+        json_t *o = why ? of_answer("watch", why) : json_pack("{s:s}", "event", "watch");
+        KubePod p;
+
+        add(o, "watch", json_string(names[event]));
+        if (object && kube_pod_decode(object, &lens, &p) == 0)
+                of_pod(o, &p);
+        if (d->free_at_first)
+                d->watch = kube_watch_free(d->watch);
+        else
+                add(o, "over", json_boolean(kube_watch_is_over(d->watch)));
+        print(o);
+}
+
+/* watch KIND SELECTOR NAME: follows these from now on, and nothing else. */
+static int watch(Driver *d, const Words *w) {
+        const KubeWatchSpec spec = {
+                .kind = (KubeWatchKind)atoi(w->arg[0]), .label_selector = w->arg[1], .name = w->arg[2]};
+
+        d->watch = kube_watch_free(d->watch);
+        d->free_at_first = false;
+        return kube_watch_new(d->event, d->client, &spec, on_watch, d, &d->watch);
+}
+
+static int unwatch(Driver *d, const Words *w) {
+        d->free_at_first = w->arg[0];
+        if (!w->arg[0])
+                d->watch = kube_watch_free(d->watch);
+        return 0;
+}
+
 static int quit(Driver *d, const Words *w _unused_) {
         return sd_event_exit(d->event, 0);
 }
@@ -267,6 +307,8 @@ static const struct {
         {"event", event_create, 1},
         {"event-patch", event_patch, 1},
         {"access", access_review, 3},
+        {"watch", watch, 1},
+        {"unwatch", unwatch, 0},
         {"quit", quit, 0},
 };
 
@@ -337,6 +379,7 @@ int main(void) {
         }
         print(json_pack("{s:s}", "event", "begun"));
         r = sd_event_loop(d.event);
+        kube_watch_free(d.watch);
         kube_client_free(d.client);
         json_decref(d.lease);
         sd_event_unref(d.event);
