@@ -206,6 +206,58 @@ static void test_without_notes(void **state _unused_) {
         assert_int_equal(n_holders(&w), 1);
 }
 
+/* Told by hand, for what a world does rarely. */
+static SlotMove told(SlotMind *m, SlotMove move, const SlotLease *lease, uint64_t sent, uint64_t now) {
+        SlotNews news = {.move = move, .reply = SLOT_REPLY_OK, .lease = lease, .sent_usec = sent, .jitter = 0.5};
+
+        slot_reply(m, &news, now);
+        return slot_judge(m, now);
+}
+
+/* What counts is when it was asked: an answer that comes late tells of the past. */
+static void test_late_answer(void **state _unused_) {
+        SlotLease lease = {.version = "1"};
+        SlotSeen seen = {0};
+        SlotMind m;
+
+        slot_mind_init(&m, &seen, 1, 0, "a/b", W_TTL);
+        slot_want(&m, true, USEC_INFINITY, false, 100 * S);
+        assert_int_equal(slot_judge(&m, 100 * S).what, SLOT_DO_READ);
+        assert_int_equal(told(&m, (SlotMove){.what = SLOT_DO_READ}, &lease, 100 * S, 100 * S).what, SLOT_DO_TAKE);
+        lease = (SlotLease){.version = "2", .holder = "a/b", .renewed = "x", .transitions = 1};
+        told(&m, (SlotMove){.what = SLOT_DO_TAKE}, &lease, 100 * S, 130 * S);
+        assert_true(slot_is_held(&m, 130 * S) && slot_is_held(&m, 140 * S - 1));
+        assert_true(slot_is_lost(&m, 140 * S) && !slot_is_held(&m, 140 * S));
+}
+
+/* Ours again is not ours still: somebody had it in between, and another process of our pod took it back. */
+static void test_held_in_between(void **state _unused_) {
+        SlotLease lease = {.version = "2", .holder = "a/b", .renewed = "x", .transitions = 1};
+        SlotSeen seen = {0};
+        SlotMind m;
+
+        slot_mind_init(&m, &seen, 1, 0, "a/b", W_TTL);
+        slot_want(&m, true, USEC_INFINITY, false, 100 * S);
+        assert_int_equal(told(&m, (SlotMove){.what = SLOT_DO_READ}, &lease, 100 * S, 100 * S).what, SLOT_DO_RENEW);
+        told(&m, (SlotMove){.what = SLOT_DO_RENEW}, &lease, 100 * S, 100 * S);
+        assert_true(slot_is_held(&m, 100 * S));
+        assert_int_equal(slot_judge(&m, 150 * S).what, SLOT_DO_READ);
+        lease.transitions = 3;
+        assert_int_equal(told(&m, (SlotMove){.what = SLOT_DO_READ}, &lease, 150 * S, 150 * S).what, SLOT_DO_NONE);
+        assert_true(slot_is_lost(&m, 150 * S));
+        slot_want(&m, false, 0, false, 151 * S);
+        assert_int_equal(slot_judge(&m, 151 * S).what, SLOT_DO_RELEASE);
+}
+
+static void test_bid_withdrawn(void **state _unused_) {
+        two(17);
+        assert_string_equal(w.lease[0].bidder, "p1/u1");
+        w.pod[1].done = true;
+        run_for(&w, 10 * S);
+        assert_string_equal(w.lease[0].bidder, "");
+        assert_true(holds(&w, 0));
+}
+
 static void test_look(void **state _unused_) {
         world_init(&w, 1, 4, 16);
         slot_look(&w.pod[0].mind);
@@ -297,6 +349,9 @@ int main(void) {
                 cmocka_unit_test(test_dead_bidder),
                 cmocka_unit_test(test_useless),
                 cmocka_unit_test(test_without_notes),
+                cmocka_unit_test(test_late_answer),
+                cmocka_unit_test(test_held_in_between),
+                cmocka_unit_test(test_bid_withdrawn),
                 cmocka_unit_test(test_look),
                 cmocka_unit_test(test_storm),
         };
