@@ -191,6 +191,10 @@ KubeReap *kube_reap_free(KubeReap *r) {
 }
 
 void kube_reap_view(const KubeReap *r, KubeReapView *ret) {
-        *ret = (KubeReapView){
-                .stopped = r->stopped, .why = r->why, .looks = r->looks, .removed = r->removed, .failed = r->failed};
+        *ret = (KubeReapView){.busy = r->call,
+                              .stopped = r->stopped,
+                              .why = r->why,
+                              .looks = r->looks,
+                              .removed = r->removed,
+                              .failed = r->failed};
 }

@@ -17,6 +17,7 @@ typedef struct KubeReap KubeReap;
 
 /* Owner: the reap, until the next return to the loop. */
 typedef struct KubeReapView {
+        bool busy;               /* a look is under way */
         bool stopped;            /* for good: it is not allowed */
         const char *why;         /* what the last look failed with, or why it stopped; "" = nothing */
         uint64_t looks, removed; /* looks that were begun; pods that went by our request */

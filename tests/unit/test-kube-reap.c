@@ -215,7 +215,9 @@ static void test_idle(void **state) {
 
         kube_reap_look(w->reap);
         kube_reap_look(w->reap); /* one is under way */
+        assert_true(view(w).busy);
         answer(KUBE_OK, "");
+        assert_false(view(w).busy);
         assert_int_equal(n_lists, 1);
         assert_int_equal(n_deletes, 0);
         assert_false(view(w).stopped || view(w).removed || view(w).why[0]);
