@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the parts of the driver share. kube.c is the facade, look.c reads the cluster, rotate.c turns what is known into
+ * facts, asks the machine, and carries out what it says. Nobody else includes this.
+ */
+#pragma once
+
+#include "kube/calls.h"
+#include "kube/drain.h"
+#include "kube/events.h"
+#include "kube/kube.h"
+#include "kube/plan.h"
+#include "kube/slots.h"
+#include "kube/state-file.h"
+#include "util/clock.h"
+
+#define ASK_TIMEOUT_USEC (30 * USEC_PER_SEC) /* of a look that did not come: it counts as failed long before */
+
+/* What is read of the cluster, each by at most one request at a time. */
+typedef enum LookKind { LOOK_POD, LOOK_OWNER, LOOK_DEPLOYMENT, LOOK_PEERS, LOOK_ENDPOINT, _LOOK_MAX } LookKind;
+
+typedef struct Look1 {
+        KubeCall *call;
+        uint64_t asked_usec, answered_usec; /* 0 = never */
+        bool failed;                        /* the last one was */
+} Look1;
+
+/* What we may do, asked once at the start. */
+typedef enum AccessKind {
+        ACCESS_PATCH,
+        ACCESS_EVICT,
+        ACCESS_LIST,
+        ACCESS_ENDPOINTS,
+        ACCESS_DELETE,
+        ACCESS_RESIZE,
+        ACCESS_GATE,
+        _ACCESS_MAX,
+} AccessKind;
+
+/* Pods of our ReplicaSet but us, as the last list had them. */
+typedef struct Peers {
+        unsigned ready, unready;
+        bool stuck; /* one that is not ready cannot start */
+} Peers;
+
+struct ActionRun {
+        Kube *kube;
+        ActionDoneFn done;
+        void *userdata;
+        uint64_t begin_usec;
+        bool seen_rotating;
+        sd_event_source *timer; /* to end from the loop, not from inside a call */
+        OutcomeResult result;
+        char detail[160];
+};
+
+struct Kube {
+        sd_event *event;
+        KubeOptions options;
+        KubeHost host;
+        sd_event_source *tell_io; /* deferred: host.changed */
+        sd_event_source *beat;    /* while rotating, or while something is still to be read */
+
+        bool in_cluster;
+        KubeConfig config;
+        char why[200];
+        KubeClient *client;
+        KubeSlots *slots;
+        KubeEvents *events;
+        char state_dir[256];
+
+        /* what is known */
+        Look1 looks[_LOOK_MAX];
+        unsigned net_failures; /* in a row */
+        char last_error[200];
+        bool pod_known, pod_gone;
+        KubePod pod;
+        uint64_t limit_first_bytes; /* the main container's, as we found it */
+        bool set_known;
+        KubeReplicaSet set;
+        bool deployment_known;
+        KubeDeployment deployment;
+        char revision[32]; /* of the Deployment when the rotation began */
+        Peers peers, counting;
+        bool peers_known;
+        unsigned ready_before; /* peers, when the label went; UINT_MAX = not known */
+        uint64_t replacement_ready_usec, detached_usec;
+        bool endpoint_known;
+        uint64_t endpoint_off_usec;
+        KubeAccess access[_ACCESS_MAX];
+        unsigned access_next;
+        KubeCall *access_call;
+        bool gate_told;
+
+        /* the rotation */
+        KubeMachine machine;
+        uint64_t seq;
+        char boot_id[40], hash[64], owner_uid[64];
+        bool resumed;
+        KubePlan plan;
+        KubeReply reply, reply_next; /* reply_next waits for a look at the pod */
+        KubeCall *command_call;
+        KubeCommand command;
+        KubeCall *note_call; /* annotations */
+        KubeNeed need;       /* target is NULL */
+        int main_fd;         /* pidfd of the main process */
+        bool has_main;
+        Drain *drain;
+        DrainState drained;
+        uint64_t drain_begin_usec;
+        KubeLearned learned;
+        const char *held_reason; /* why NORMAL stays, though a rotation is wanted */
+
+        uint64_t forecast_next_usec;
+        size_t forecast_hash;
+        ActionRun *run;
+
+        sd_event_source *stop_timer;
+        void (*stopped)(void *userdata);
+        void *stopped_userdata;
+        uint64_t stop_until_usec;
+};
+
+/* kube.c */
+void kube_changed(Kube *k); /* the host is told, later */
+
+/* look.c */
+/* look_mind() - ask for what the present state needs and is not fresh. */
+void look_mind(Kube *k, uint64_t now);
+/* look_pod_now() - the pod again, whatever was known. */
+void look_pod_now(Kube *k, uint64_t now);
+/* look_is_fresh() - enough is known, and lately, to decide on a rotation. */
+bool look_is_fresh(const Kube *k, uint64_t now);
+/* look_note() - what an answer says of the API itself. */
+void look_note(Kube *k, const KubeAnswer *a);
+void look_take_pod(Kube *k, const KubePod *pod, uint64_t now);
+bool look_api(const Kube *k);
+void look_done(Kube *k);
+const char *look_workload(const Kube *k);
+
+/* rotate.c */
+/* rotate_step() - facts, machine, command, levels. @target: may be NULL: then a drain begins at the next tick. */
+void rotate_step(Kube *k, const Target *target, uint64_t now);
+void rotate_facts(Kube *k, uint64_t now, KubeFacts *ret);
+void rotate_answered(Kube *k, KubeReply reply);
+/* rotate_resume() - what was written down before, by us or an earlier one of us. @text: of the annotation; NULL: the
+ * file. */
+void rotate_resume(Kube *k, const char *text, uint64_t now);
+void rotate_done(Kube *k);

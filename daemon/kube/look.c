@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kube/kube-internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define FRESH_USEC       (20 * USEC_PER_SEC)
+#define RETRY_START_USEC (15 * USEC_PER_SEC) /* while nothing is known of our own pod */
+#define NET_FAILURES     2u                  /* in a row: the API is away */
+
+/* How often each is read in a state; 0 = not at all. In NORMAL only what a rotation that is wanted has to know, and the
+ * pod until it is known: at rest nothing is asked. Together within the client's one request a second. */
+static const uint8_t every_s[_KUBE_STATE_MAX][_LOOK_MAX] = {
+        [KUBE_STATE_LEASE_WAIT] = {[LOOK_POD] = 15, [LOOK_OWNER] = 15, [LOOK_DEPLOYMENT] = 15, [LOOK_PEERS] = 15},
+        [KUBE_STATE_SURGING] = {[LOOK_POD] = 3},
+        [KUBE_STATE_WAIT_READY] = {[LOOK_POD] = 6, [LOOK_OWNER] = 8, [LOOK_DEPLOYMENT] = 10, [LOOK_PEERS] = 2},
+        [KUBE_STATE_UNREADY] = {[LOOK_POD] = 5, [LOOK_ENDPOINT] = 1},
+        [KUBE_STATE_DRAINING] = {[LOOK_POD] = 5},
+        [KUBE_STATE_TERMINATING] = {[LOOK_POD] = 2},
+        [KUBE_STATE_IN_PLACE] = {[LOOK_POD] = 15},
+        [KUBE_STATE_SIGNALLED] = {[LOOK_POD] = 15},
+        [KUBE_STATE_ABORTING] = {[LOOK_POD] = 2},
+        [KUBE_STATE_DONE] = {[LOOK_POD] = 0},
+};
+
+bool look_api(const Kube *k) {
+        return k->client && k->net_failures < NET_FAILURES && k->looks[LOOK_POD].answered_usec > 0;
+}
+
+void look_note(Kube *k, const KubeAnswer *a) {
+        bool was = look_api(k), away = a->error == KUBE_E_NET || a->error == KUBE_E_UNAUTHORIZED ||
+                                       a->error == KUBE_E_SERVER || a->error == KUBE_E_ANSWER;
+
+        k->net_failures = away ? k->net_failures + 1 : 0;
+        snprintf(k->last_error, sizeof(k->last_error), "%s", a->error == KUBE_OK ? "" : a->why);
+        if (was != look_api(k))
+                kube_changed(k);
+}
+
+/* ---- our pod ---- */
+
+void look_take_pod(Kube *k, const KubePod *pod, uint64_t now) {
+        bool first = !k->pod_known;
+
+        if (k->config.uid[0] && strcmp(pod->uid, k->config.uid) != 0) { /* our name, another pod */
+                k->pod_gone = true;
+                return;
+        }
+        if (!k->config.uid[0])
+                snprintf(k->config.uid, sizeof(k->config.uid), "%s", pod->uid);
+        k->pod = *pod;
+        k->pod_known = true;
+        if (!k->limit_first_bytes)
+                k->limit_first_bytes = pod->main_limit_bytes;
+        if (first && !k->resumed)
+                rotate_resume(k, pod->state_json, now);
+        if (first)
+                kube_changed(k);
+}
+
+static void on_pod(void *userdata, const KubeAnswer *a, const KubePod *pod) {
+        Kube *k = userdata;
+        Look1 *l = &k->looks[LOOK_POD];
+        uint64_t now = now_boot_usec();
+
+        l->call = NULL;
+        l->failed = a->error != KUBE_OK;
+        look_note(k, a);
+        if (pod)
+                look_take_pod(k, pod, now);
+        else if (a->error == KUBE_E_NOT_FOUND)
+                k->pod_gone = true;
+        if (!l->failed || a->error == KUBE_E_FORBIDDEN || a->error == KUBE_E_NOT_FOUND) {
+                if (!l->answered_usec)
+                        kube_changed(k);
+                l->answered_usec = now;
+        }
+        if (k->reply_next != KUBE_REPLY_NONE) { /* a command's answer that was waiting to be seen in the pod */
+                k->reply = k->reply_next;
+                k->reply_next = KUBE_REPLY_NONE;
+        }
+        rotate_step(k, NULL, now);
+}
+
+static int ask_pod(Kube *k, KubeCall **ret) {
+        return kube_pod_get(k->client, k->config.pod, on_pod, k, ret);
+}
+
+void look_pod_now(Kube *k, uint64_t now) {
+        Look1 *l = &k->looks[LOOK_POD];
+
+        if (l->call)
+                l->call = kube_call_cancel(l->call); /* it may have been answered before the command was */
+        l->asked_usec = now;
+        if (ask_pod(k, &l->call) < 0)
+                l->call = NULL;
+}
+
+/* ---- its owners ---- */
+
+static void took(Kube *k, LookKind kind, const KubeAnswer *a) {
+        Look1 *l = &k->looks[kind];
+
+        l->call = NULL;
+        l->failed = a->error != KUBE_OK;
+        l->answered_usec = now_boot_usec(); /* also a refusal is an answer */
+        look_note(k, a);
+}
+
+static void on_set(void *userdata, const KubeAnswer *a, const KubeReplicaSet *set) {
+        Kube *k = userdata;
+
+        took(k, LOOK_OWNER, a);
+        if (set && !k->set_known)
+                kube_changed(k);
+        if (set) {
+                k->set = *set;
+                k->set_known = true;
+        }
+        rotate_step(k, NULL, now_boot_usec());
+}
+
+static void on_deployment(void *userdata, const KubeAnswer *a, const KubeDeployment *deployment) {
+        Kube *k = userdata;
+
+        took(k, LOOK_DEPLOYMENT, a);
+        if (deployment && !k->deployment_known)
+                kube_changed(k);
+        if (deployment) {
+                k->deployment = *deployment;
+                k->deployment_known = true;
+        }
+        rotate_step(k, NULL, now_boot_usec());
+}
+
+static bool has_set(const Kube *k) {
+        return k->pod_known && ((k->pod.has_owner && strcmp(k->pod.owner.kind, "ReplicaSet") == 0) || k->set_known);
+}
+
+/* Once detached, the pod names it no more. */
+static int ask_owner(Kube *k, KubeCall **ret) {
+        const char *name = k->pod.has_owner && strcmp(k->pod.owner.kind, "ReplicaSet") == 0 ? k->pod.owner.name
+                                                                                            : k->set.name;
+
+        return has_set(k) && name[0] ? kube_replicaset_get(k->client, name, on_set, k, ret) : -ENOENT;
+}
+
+static bool is_deployment(const KubeReplicaSet *s) {
+        return s->has_deployment && strcmp(s->deployment.kind, "Deployment") == 0;
+}
+
+static int ask_deployment(Kube *k, KubeCall **ret) {
+        return k->set_known && is_deployment(&k->set)
+                       ? kube_deployment_get(k->client, k->set.deployment.name, on_deployment, k, ret)
+                       : -ENOENT;
+}
+
+const char *look_workload(const Kube *k) {
+        if (k->set_known && k->set.has_deployment)
+                return k->set.deployment.name;
+        if (k->set_known)
+                return k->set.name;
+        return k->pod_known && k->pod.has_owner && strcmp(k->pod.owner.kind, "ReplicaSet") != 0 ? k->pod.owner.name : "";
+}
+
+/* ---- the others of our ReplicaSet ---- */
+
+static const char *template_hash(const Kube *k) {
+        return k->pod.template_hash[0] ? k->pod.template_hash : k->hash;
+}
+
+static void on_peer(void *userdata, const KubePod *pod) {
+        static const char *const hopeless[] = {"ImagePullBackOff", "ErrImagePull", "InvalidImageName",
+                                               "CrashLoopBackOff", "CreateContainerConfigError", "CreateContainerError"};
+        Kube *k = userdata;
+
+        if (strcmp(pod->uid, k->config.uid) == 0 || pod->deleting)
+                return;
+        if (pod->ready) {
+                k->counting.ready++;
+                return;
+        }
+        k->counting.unready++;
+        for (size_t i = 0; i < ELEMENTSOF(hopeless); i++)
+                if (strcmp(pod->waiting_reason, hopeless[i]) == 0)
+                        k->counting.stuck = true;
+}
+
+static void on_peers(void *userdata, const KubeAnswer *a) {
+        Kube *k = userdata;
+
+        took(k, LOOK_PEERS, a);
+        if (a->error == KUBE_OK) {
+                k->peers = k->counting;
+                k->peers_known = true;
+        }
+        rotate_step(k, NULL, now_boot_usec());
+}
+
+static int ask_peers(Kube *k, KubeCall **ret) {
+        char selector[128];
+
+        if (!template_hash(k)[0])
+                return -ENOENT;
+        k->counting = (Peers){0};
+        snprintf(selector, sizeof(selector), "pod-template-hash=%s", template_hash(k));
+        return kube_pods_list(k->client, selector, on_peer, on_peers, k, ret);
+}
+
+/* ---- our endpoint ---- */
+
+static void on_endpoint(void *userdata, const KubeAnswer *a, const KubeEndpoint *e) {
+        Kube *k = userdata;
+        uint64_t now = now_boot_usec();
+
+        took(k, LOOK_ENDPOINT, a);
+        k->endpoint_known = e != NULL;
+        if (e && e->ready)
+                k->endpoint_off_usec = 0;
+        else if (e && !k->endpoint_off_usec)
+                k->endpoint_off_usec = now;
+        rotate_step(k, NULL, now);
+}
+
+static int ask_endpoint(Kube *k, KubeCall **ret) {
+        if (k->access[ACCESS_ENDPOINTS].known && !k->access[ACCESS_ENDPOINTS].allowed)
+                return -EACCES;
+        return kube_endpoints_list(k->client, k->config.uid, NULL, on_endpoint, k, ret);
+}
+
+/* ---- what we may ---- */
+
+static void ask_access(Kube *k);
+
+static void on_access(void *userdata, const KubeAnswer *a, KubeAccess access) {
+        Kube *k = userdata;
+
+        k->access_call = NULL;
+        look_note(k, a);
+        k->access[k->access_next++] = access;
+        if (k->access_next == _ACCESS_MAX)
+                kube_changed(k);
+        else
+                ask_access(k);
+}
+
+static void ask_access(Kube *k) {
+        static const struct {
+                const char *verb, *group, *resource, *sub;
+                bool own;
+        } rows[_ACCESS_MAX] = {
+                [ACCESS_PATCH] = {"patch", "", "pods", NULL, true},
+                [ACCESS_EVICT] = {"create", "", "pods", "eviction", true},
+                [ACCESS_LIST] = {"list", "", "pods", NULL, false},
+                [ACCESS_ENDPOINTS] = {"list", "discovery.k8s.io", "endpointslices", NULL, false},
+                [ACCESS_DELETE] = {"delete", "", "pods", NULL, true},
+                [ACCESS_RESIZE] = {"patch", "", "pods", "resize", true},
+                [ACCESS_GATE] = {"patch", "", "pods", "status", true},
+        };
+
+        while (k->access_next < _ACCESS_MAX) {
+                unsigned i = k->access_next;
+                bool asked = (i != ACCESS_DELETE || k->options.evict_past_budget) &&
+                             (i != ACCESS_RESIZE || k->options.headroom_ratio > 0) &&
+                             (i != ACCESS_GATE || k->options.readiness_gate[0]);
+
+                if (asked && kube_access(k->client, rows[i].verb, rows[i].group, rows[i].resource, rows[i].sub,
+                                         rows[i].own ? k->config.pod : NULL, on_access, k, &k->access_call) == 0)
+                        return;
+                k->access_next++;
+        }
+}
+
+/* ---- when ---- */
+
+typedef int (*AskFn)(Kube *k, KubeCall **ret);
+
+static const AskFn ask[_LOOK_MAX] = {
+        [LOOK_POD] = ask_pod,     [LOOK_OWNER] = ask_owner,       [LOOK_DEPLOYMENT] = ask_deployment,
+        [LOOK_PEERS] = ask_peers, [LOOK_ENDPOINT] = ask_endpoint,
+};
+
+/* @every: at least so long after the last one was asked. */
+static void mind_one(Kube *k, LookKind kind, uint64_t every_usec, uint64_t now) {
+        Look1 *l = &k->looks[kind];
+
+        if (l->call || (l->asked_usec && now < l->asked_usec + every_usec))
+                return;
+        l->asked_usec = now;
+        if (ask[kind](k, &l->call) < 0)
+                l->call = NULL;
+}
+
+/* At the start: who we are, whose, and what we may. */
+static void mind_start(Kube *k, uint64_t now) {
+        if (!k->looks[LOOK_POD].answered_usec) {
+                mind_one(k, LOOK_POD, RETRY_START_USEC, now);
+                return;
+        }
+        if (has_set(k) && !k->set_known)
+                mind_one(k, LOOK_OWNER, RETRY_START_USEC, now);
+        if (k->set_known && is_deployment(&k->set) && !k->deployment_known)
+                mind_one(k, LOOK_DEPLOYMENT, 10 * USEC_PER_MINUTE, now);
+        if (!k->access_call && k->access_next == 0)
+                ask_access(k);
+}
+
+void look_mind(Kube *k, uint64_t now) {
+        KubeState s = k->machine.state;
+
+        if (!k->client || k->pod_gone)
+                return;
+        mind_start(k, now);
+        if (!k->looks[LOOK_POD].answered_usec)
+                return;
+        if (s == KUBE_STATE_NORMAL && k->need.rotate)
+                s = KUBE_STATE_LEASE_WAIT; /* the same has to be known before as while waiting */
+        for (LookKind i = 0; i < _LOOK_MAX; i++)
+                if (every_s[s][i])
+                        mind_one(k, i, every_s[s][i] * USEC_PER_SEC, now);
+}
+
+/* A look that is refused or fails has been answered too: the plan then does without. */
+bool look_is_fresh(const Kube *k, uint64_t now) {
+        static const LookKind wanted[] = {LOOK_POD, LOOK_OWNER, LOOK_DEPLOYMENT, LOOK_PEERS};
+
+        if (!k->client || !look_api(k))
+                return true;
+        if (k->access_next < _ACCESS_MAX)
+                return false;
+        for (size_t i = 0; i < ELEMENTSOF(wanted); i++) {
+                const Look1 *l = &k->looks[wanted[i]];
+                bool applies = wanted[i] == LOOK_POD || (has_set(k) && (wanted[i] != LOOK_DEPLOYMENT ||
+                                                                         (k->set_known && is_deployment(&k->set))));
+
+                if (applies && !l->failed && (!l->answered_usec || now > l->answered_usec + FRESH_USEC))
+                        return false;
+        }
+        return true;
+}
+
+void look_done(Kube *k) {
+        for (LookKind i = 0; i < _LOOK_MAX; i++)
+                if (k->looks[i].call)
+                        k->looks[i].call = kube_call_cancel(k->looks[i].call);
+        if (k->access_call)
+                k->access_call = kube_call_cancel(k->access_call);
+}

@@ -1,0 +1,563 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kube/kube-internal.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "kube/scalars.h"
+#include "util/random.h"
+
+#define STEPS_MAX 6u /* in one go: a state entered may be left at once */
+#define BEAT_USEC USEC_PER_SEC
+#define SPECIFIED_DELETE "apps.kruise.io/specified-delete"
+
+/* ---- facts ---- */
+
+static bool is_detached(const KubePod *p) {
+        return strcmp(p->rotation, "detached") == 0 && !p->template_hash[0];
+}
+
+static bool may(const Kube *k, AccessKind a) {
+        return !k->access[a].known || k->access[a].allowed;
+}
+
+static KubeRight right(const Kube *k, AccessKind a) {
+        if (!k->access[a].known)
+                return KUBE_RIGHT_UNKNOWN;
+        return k->access[a].allowed ? KUBE_RIGHT_YES : KUBE_RIGHT_NO;
+}
+
+static KubeSlotFact slot(const Kube *k) {
+        if (k->options.slots == 0 || !k->client)
+                return KUBE_SLOT_NOT_NEEDED;
+        if (!k->slots) /* whose workload we are has not been read; whoever has none is alone */
+                return k->pod_known && !k->pod.has_owner && !k->set_known ? KUBE_SLOT_NOT_NEEDED : KUBE_SLOT_WAITING;
+        return kube_slots_fact(k->slots);
+}
+
+static bool is_unwanted(const Kube *k) {
+        if (k->deployment_known)
+                return k->deployment.replicas == 0 || k->deployment.deleting;
+        return k->set_known && (k->set.replicas == 0 || k->set.deleting);
+}
+
+static bool is_rolled(const Kube *k) {
+        return k->deployment_known && k->revision[0] && strcmp(k->revision, k->deployment.revision) != 0;
+}
+
+/* As many as serve beside us now, and one more; never more than are wanted at all. */
+static unsigned replicas_needed(const Kube *k) {
+        unsigned wanted = k->set_known && k->set.replicas > 0 ? (unsigned)k->set.replicas : 1;
+
+        return k->ready_before == UINT_MAX ? wanted : min_of(wanted, k->ready_before + 1);
+}
+
+/* By counting and not by time stamps: those of the API server are of another clock. */
+static void look_for_replacement(Kube *k, uint64_t now) {
+        const Look1 *l = &k->looks[LOOK_PEERS];
+
+        if (k->machine.state != KUBE_STATE_WAIT_READY || !k->peers_known || l->asked_usec < k->detached_usec)
+                return;
+        if (k->peers.ready < replicas_needed(k))
+                k->replacement_ready_usec = 0;
+        else if (!k->replacement_ready_usec)
+                k->replacement_ready_usec = now;
+}
+
+static bool may_signal(const Kube *k) {
+        return k->need.pid > 0 && kill(k->need.pid, 0) == 0;
+}
+
+static uint64_t pod_age(const Kube *k) {
+        uint64_t real = now_real_usec();
+
+        return real - min_of(real, k->pod.created_real_usec);
+}
+
+static void plan(Kube *k, KubeFacts *f) {
+        KubePlanInput in = {
+                .api = look_api(k),
+                .api_why = k->why[0] ? k->why : k->last_error[0] ? k->last_error : NULL,
+                .pod_known = k->pod_known,
+                .owner = k->pod.has_owner ? k->pod.owner.kind : "",
+                .owner_api = k->pod.has_owner ? k->pod.owner.api_version : "",
+                .mirror = k->pod.mirror,
+                .template_hash = k->pod.template_hash[0] || k->hash[0],
+                .rwo_claim = k->pod.has_rwo_claim_possible,
+                .host_port = k->pod.has_host_port,
+                .hard_anti_affinity = k->pod.has_hard_anti_affinity,
+                .argo = k->pod.rollouts_hash,
+                .owner_known = k->set_known,
+                .deployment = k->set_known && k->set.has_deployment && k->deployment_known,
+                .paused = k->deployment_known && k->deployment.paused,
+                .rolling = k->deployment_known && k->deployment.rolling && !k->pod.rotation[0],
+                .current = !k->deployment_known || strcmp(k->set.revision, k->deployment.revision) == 0,
+                .going = is_unwanted(k),
+                .patch = right(k, ACCESS_PATCH),
+                .evict = right(k, ACCESS_EVICT),
+                .list = right(k, ACCESS_LIST),
+                .alive_probe = f->alive_probe,
+                .may_signal = may_signal(k),
+                .breaker = k->learned.young >= 5 && f->pod_age_usec < k->options.min_pod_age_usec,
+                .eta_usec = f->eta_usec,
+        };
+
+        for (KubeStrategy s = 0; s < _KUBE_STRATEGY_MAX; s++)
+                in.need_usec[s] = kube_machine_need_usec(s, f, &k->options);
+        kube_plan(&in, k->options.strategy, &k->plan);
+        f->strategy = k->plan.strategy;
+        f->evict_instead = k->plan.evict_instead;
+}
+
+void rotate_facts(Kube *k, uint64_t now, KubeFacts *ret) {
+        KubeFacts f = {
+                .rotate = k->need.rotate,
+                .eta_usec = k->need.eta_lo_usec,
+                .main_id = k->need.pid ? k->need.start_ticks : 0,
+                .pod_known = k->pod_known && k->reply_next == KUBE_REPLY_NONE && k->reply != KUBE_REPLY_LOST,
+                .pod_gone = k->pod_gone,
+                .pod_deleting = k->pod_known && k->pod.deleting,
+                .detached = k->pod_known && is_detached(&k->pod),
+                .pod_age_usec = k->pod_known ? pod_age(k) : 0,
+                .young = k->learned.young,
+                .api = look_api(k),
+                .slot = slot(k),
+                .unwanted = is_unwanted(k),
+                .rolled = is_rolled(k),
+                .replacement_failed = (k->set_known && k->set.replicafailure[0]) || (k->peers_known && k->peers.stuck),
+                .endpoint_off_usec = k->endpoint_off_usec,
+                .endpoint_known = k->endpoint_known,
+                .drain_done = k->drain && k->drained.end != DRAIN_GOES_ON,
+                .may_evict = may(k, ACCESS_EVICT),
+                .may_delete = may(k, ACCESS_DELETE),
+                .alive_probe = k->pod_known && k->pod.main_has_liveness_alive,
+                .reply = k->reply,
+                .replace_usec = k->learned.replace_usec,
+                .drain_usec = k->learned.drain_usec,
+                .grace_usec = (k->pod_known ? k->pod.termination_grace_s : 30) * USEC_PER_SEC,
+                .jitter = (double)random_below(1 << 20) / (1 << 20),
+        };
+
+        look_for_replacement(k, now);
+        f.replacement_ready_usec = k->replacement_ready_usec;
+        plan(k, &f);
+        *ret = f;
+}
+
+/* ---- written down ---- */
+
+static void saved(const Kube *k, KubeSaved *ret) {
+        *ret = (KubeSaved){.seq = k->seq, .machine = k->machine};
+        snprintf(ret->uid, sizeof(ret->uid), "%s", k->config.uid);
+        snprintf(ret->boot_id, sizeof(ret->boot_id), "%s", k->boot_id);
+        snprintf(ret->hash, sizeof(ret->hash), "%s", k->hash);
+        snprintf(ret->owner_uid, sizeof(ret->owner_uid), "%s", k->owner_uid);
+}
+
+static void write_down(Kube *k) {
+        KubeSaved s;
+
+        k->seq++;
+        if (!k->state_dir[0])
+                return;
+        saved(k, &s);
+        if (k->machine.state == KUBE_STATE_NORMAL && k->machine.cool_until_usec == 0)
+                (void)kube_saved_remove(k->state_dir);
+        else
+                (void)kube_saved_store(k->state_dir, &s); /* a full emptyDir: the annotation is left */
+}
+
+static void take_saved(Kube *k, const KubeSaved *s) {
+        k->machine = s->machine;
+        k->seq = s->seq;
+        snprintf(k->hash, sizeof(k->hash), "%s", s->hash);
+        snprintf(k->owner_uid, sizeof(k->owner_uid), "%s", s->owner_uid);
+        k->detached_usec = s->machine.since_usec;
+        k->ready_before = UINT_MAX;
+        kube_changed(k);
+}
+
+void rotate_resume(Kube *k, const char *text, uint64_t now) {
+        KubeSaved s;
+        int r;
+
+        if (!k->config.uid[0])
+                return;
+        if (text) {
+                k->resumed = true;
+                r = text[0] ? kube_saved_parse(text, strlen(text), k->config.uid, k->boot_id, now, &s) : -ENOENT;
+        } else
+                r = k->state_dir[0] ? kube_saved_load(k->state_dir, k->config.uid, k->boot_id, now, &s) : -ENOENT;
+        if (r == 0 && s.seq > k->seq)
+                take_saved(k, &s);
+}
+
+/* ---- commands ---- */
+
+static KubeReply reply_of(const KubeAnswer *a) {
+        switch (a->error) {
+        case KUBE_OK:
+                return KUBE_REPLY_OK;
+        case KUBE_E_BUDGET:
+                return KUBE_REPLY_BUDGET;
+        case KUBE_E_CONFLICT:
+        case KUBE_E_GONE:
+        case KUBE_E_NOT_FOUND:
+                return KUBE_REPLY_STALE;
+        case KUBE_E_FORBIDDEN:
+        case KUBE_E_BUDGETS:
+        case KUBE_E_INVALID:
+                return KUBE_REPLY_REFUSED;
+        default:
+                return KUBE_REPLY_LOST;
+        }
+}
+
+/* What was asked is believed when it is seen in the pod: an answer may be lost, or be older than what it is about. */
+static void on_answer(void *userdata, const KubeAnswer *a) {
+        Kube *k = userdata;
+        uint64_t now = now_boot_usec();
+
+        k->command_call = NULL;
+        look_note(k, a);
+        k->reply_next = reply_of(a);
+        look_pod_now(k, now);
+        kube_changed(k);
+}
+
+static void on_patched(void *userdata, const KubeAnswer *a, const KubePod *pod) {
+        Kube *k = userdata;
+        uint64_t now = now_boot_usec();
+
+        if (!pod) {
+                on_answer(k, a);
+                return;
+        }
+        k->command_call = NULL;
+        look_note(k, a);
+        look_take_pod(k, pod, now);
+        k->reply = KUBE_REPLY_OK;
+        rotate_step(k, NULL, now);
+}
+
+/* An uid in a patch is a precondition: of another pod of our name it is a conflict. */
+static json_t *patch_metadata(const Kube *k, json_t *labels, json_t *annotations) {
+        return json_pack("{s:{s:s,s:o,s:o}}", "metadata", "uid", k->config.uid, "labels", labels, "annotations",
+                         annotations);
+}
+
+static json_t *state_annotation(const Kube *k) {
+        _cleanup_buf_ Buf b = BUF_NULL;
+        KubeSaved s;
+
+        saved(k, &s);
+        kube_saved_write(&b, &s);
+        return b.failed ? json_null() : json_string(buf_str(&b));
+}
+
+/* The ReplicaSet lets go of a pod without this label and makes another one; Services do not select by it. The
+ * Deployment stays an owner that does not control, so that the pod goes when it is deleted. */
+static json_t *detach_patch(const Kube *k, uint64_t now) {
+        char deadline[KUBE_TIME_MAX];
+        uint64_t left = k->machine.deadline_usec - min_of(k->machine.deadline_usec, now);
+        json_t *annotations = json_pack("{s:s,s:o}", "plateau.dev/deadline",
+                                        kube_time_format(deadline, now_real_usec() + left, false), "plateau.dev/state",
+                                        state_annotation(k));
+        json_t *p = patch_metadata(k, json_pack("{s:n,s:s}", "pod-template-hash", "plateau.dev/rotation", "detached"),
+                                   annotations);
+
+        if (p && k->deployment_known)
+                json_object_set_new(json_object_get(p, "metadata"), "ownerReferences",
+                                    json_pack("[{s:s,s:s,s:s,s:s}]", "apiVersion", "apps/v1", "kind", "Deployment",
+                                              "name", k->deployment.name, "uid", k->deployment.uid));
+        return p;
+}
+
+static json_t *restore_patch(const Kube *k) {
+        json_t *p = patch_metadata(k, json_pack("{s:s,s:n}", "pod-template-hash", k->hash, "plateau.dev/rotation"),
+                                   json_pack("{s:n,s:n}", "plateau.dev/deadline", "plateau.dev/state"));
+
+        if (p && k->deployment_known)
+                json_object_set_new(json_object_get(p, "metadata"), "ownerReferences",
+                                    json_pack("[{s:s,s:s}]", "$patch", "delete", "uid", k->deployment.uid));
+        return p;
+}
+
+static int give_patch(Kube *k, json_t *patch) {
+        int r = patch ? kube_pod_patch(k->client, k->config.pod, KUBE_PATCH_STRATEGIC, patch, on_patched, k,
+                                       &k->command_call)
+                      : -ENOMEM;
+
+        json_decref(patch);
+        return r;
+}
+
+static int give_detach(Kube *k, uint64_t now) {
+        if (k->pod.template_hash[0]) {
+                snprintf(k->hash, sizeof(k->hash), "%s", k->pod.template_hash);
+                snprintf(k->owner_uid, sizeof(k->owner_uid), "%s", k->set.uid);
+                write_down(k); /* what is to be restored, before it goes */
+        }
+        k->ready_before = k->peers_known ? k->peers.ready : UINT_MAX;
+        k->detached_usec = now;
+        k->replacement_ready_usec = 0;
+        return give_patch(k, detach_patch(k, now));
+}
+
+static int give_restore(Kube *k, uint64_t now _unused_) {
+        return k->hash[0] ? give_patch(k, restore_patch(k)) : -ENOENT;
+}
+
+static int give_hint(Kube *k, uint64_t now _unused_) {
+        return give_patch(k, patch_metadata(k, json_pack("{s:s}", SPECIFIED_DELETE, "true"), json_object()));
+}
+
+static int give_evict(Kube *k, uint64_t now _unused_) {
+        return kube_pod_evict(k->client, k->config.pod, k->config.uid, -1, false, on_answer, k, &k->command_call);
+}
+
+static int give_delete(Kube *k, uint64_t now _unused_) {
+        return kube_pod_delete(k->client, k->config.pod, k->config.uid, -1, on_answer, k, &k->command_call);
+}
+
+/* By its pidfd, which is no other process' (Linux 5.3); below, by the number that was checked a tick ago. */
+static int give_signal(Kube *k, uint64_t now _unused_) {
+        long r = k->main_fd >= 0 ? syscall(SYS_pidfd_send_signal, k->main_fd, SIGTERM, NULL, 0)
+                                 : kill(k->need.pid, SIGTERM);
+
+        k->reply = r == 0 || errno == ESRCH ? KUBE_REPLY_OK : KUBE_REPLY_REFUSED;
+        return 0;
+}
+
+typedef int (*GiveFn)(Kube *k, uint64_t now);
+
+static const GiveFn give[_KUBE_COMMAND_MAX] = {
+        [KUBE_COMMAND_DETACH] = give_detach, [KUBE_COMMAND_RESTORE] = give_restore, [KUBE_COMMAND_EVICT] = give_evict,
+        [KUBE_COMMAND_DELETE] = give_delete, [KUBE_COMMAND_HINT] = give_hint,       [KUBE_COMMAND_SIGNAL] = give_signal,
+};
+
+static void carry_out(Kube *k, KubeCommand c, uint64_t now) {
+        int r;
+
+        k->command = c;
+        if (k->command_call)
+                k->command_call = kube_call_cancel(k->command_call);
+        k->reply_next = KUBE_REPLY_NONE;
+        k->reply = KUBE_REPLY_PENDING;
+        r = !give[c] || (c != KUBE_COMMAND_SIGNAL && !k->client) ? -ENOSYS : give[c](k, now);
+        if (r < 0)
+                k->reply = r == -ENOMEM ? KUBE_REPLY_LOST : KUBE_REPLY_REFUSED;
+}
+
+/* ---- the state beside the command: also in the annotation, for who looks at the pod and for a sidecar without its
+ * emptyDir ---- */
+
+static void on_noted(void *userdata, const KubeAnswer *a, const KubePod *pod _unused_) {
+        Kube *k = userdata;
+
+        k->note_call = NULL;
+        look_note(k, a);
+}
+
+static void annotate(Kube *k) {
+        json_t *p;
+
+        if (!k->client || !k->pod_known || k->note_call || k->pod_gone || right(k, ACCESS_PATCH) != KUBE_RIGHT_YES)
+                return;
+        p = patch_metadata(k, json_object(),
+                           json_pack("{s:o}", "plateau.dev/state",
+                                     k->machine.state == KUBE_STATE_NORMAL ? json_null() : state_annotation(k)));
+        if (p && kube_pod_patch(k->client, k->config.pod, KUBE_PATCH_MERGE, p, on_noted, k, &k->note_call) < 0)
+                k->note_call = NULL;
+        json_decref(p);
+}
+
+/* ---- levels ---- */
+
+static void on_drain(void *userdata, const DrainState *s) {
+        Kube *k = userdata;
+
+        k->drained = *s;
+        if (s->end != DRAIN_GOES_ON)
+                rotate_step(k, NULL, now_boot_usec());
+}
+
+static void begin_drain(Kube *k, const Target *target, uint64_t now) {
+        char why[160] = "";
+        uint64_t eta = k->need.eta_lo_usec, margin = k->options.margin_usec;
+        DrainSpec spec = {.options = &k->options,
+                          .target = target,
+                          .namespace_ = k->config.namespace_,
+                          .pod = k->config.pod,
+                          .reason = "memory",
+                          .deadline_usec = eta == USEC_INFINITY ? USEC_INFINITY : now + (eta > margin ? eta - margin : 0)};
+
+        k->drained = (DrainState){0};
+        k->drain_begin_usec = now;
+        if (drain_new(k->event, &spec, on_drain, k, &k->drain, why, sizeof(why)) < 0)
+                k->drain = NULL; /* tried again at the next tick; the machine's own bound ends it */
+}
+
+static void mind_drain(Kube *k, const Target *target, uint64_t now) {
+        KubeState s = k->machine.state;
+
+        if (kube_state_wants_drain(s)) {
+                if (!k->drain && target && target->pid)
+                        begin_drain(k, target, now);
+                else if (!k->drain)
+                        kube_changed(k); /* the next tick brings the target */
+        } else if (k->drain)
+                k->drain = s == KUBE_STATE_NORMAL || s == KUBE_STATE_ABORTING ? drain_cancel(k->drain)
+                                                                              : drain_free(k->drain);
+}
+
+static void on_slots_changed(void *userdata) {
+        Kube *k = userdata;
+
+        kube_slots_learned(k->slots, &k->learned);
+        rotate_step(k, NULL, now_boot_usec());
+}
+
+static void mind_slots(Kube *k, const KubeFacts *f) {
+        const KubeSlotsHost host = {.changed = on_slots_changed, .userdata = k};
+        const char *workload = look_workload(k);
+
+        if (!k->slots && k->client && k->options.slots > 0 && (workload[0] || k->options.slot_prefix[0])) {
+                if (kube_slots_new(k->event, k->client, &k->config, &k->options, workload, &host, &k->slots) < 0) {
+                        k->slots = NULL;
+                        return;
+                }
+                kube_slots_look(k->slots);
+        }
+        if (k->slots)
+                kube_slots_want(k->slots, kube_state_wants_slot(k->machine.state), f->eta_usec,
+                                f->eta_usec <= kube_machine_need_usec(f->strategy, f, &k->options));
+}
+
+static void on_gate(void *userdata, const KubeAnswer *a, const KubePod *pod) {
+        Kube *k = userdata;
+
+        k->note_call = NULL;
+        look_note(k, a);
+        if (pod)
+                look_take_pod(k, pod, now_boot_usec());
+}
+
+/* Absent counts as False: it has to be set at the start, too. */
+static void mind_gate(Kube *k) {
+        bool want = kube_state_is_ready(k->machine.state);
+        json_t *p;
+
+        if (!k->options.readiness_gate[0] || !k->client || !k->pod_known || !k->pod.has_pod_gate || k->note_call ||
+            k->pod.gate_true == want || !may(k, ACCESS_GATE))
+                return;
+        p = json_pack("{s:{s:[{s:s,s:s,s:s}]}}", "status", "conditions", "type", k->options.readiness_gate, "status",
+                      want ? "True" : "False", "reason", want ? "Serving" : "Rotating");
+        if (p && kube_pod_status_patch(k->client, k->config.pod, KUBE_PATCH_STRATEGIC, p, on_gate, k, &k->note_call) < 0)
+                k->note_call = NULL;
+        json_decref(p);
+}
+
+/* ---- one step ---- */
+
+static void on_entered(Kube *k, const KubeStep *step, const KubeFacts *f, uint64_t now) {
+        KubeState s = k->machine.state;
+
+        if (s == KUBE_STATE_LEASE_WAIT) {
+                snprintf(k->revision, sizeof(k->revision), "%s", k->deployment_known ? k->deployment.revision : "");
+                k->learned.young = f->pod_age_usec < k->options.min_pod_age_usec ? k->learned.young + 1 : 0;
+                k->replacement_ready_usec = 0;
+        }
+        if (s == KUBE_STATE_UNREADY) {
+                k->endpoint_known = false;
+                k->endpoint_off_usec = 0;
+                k->looks[LOOK_ENDPOINT].asked_usec = 0;
+        }
+        if (step->reason == KUBE_REASON_REPLACED)
+                k->learned.replace_usec = k->replacement_ready_usec - min_of(k->replacement_ready_usec, k->detached_usec);
+        if (step->from == KUBE_STATE_DRAINING)
+                k->learned.drain_usec = now - min_of(now, k->drain_begin_usec);
+        if (k->slots && kube_state_wants_slot(s))
+                kube_slots_learn(k->slots, &k->learned);
+        if (s == KUBE_STATE_NORMAL)
+                k->hash[0] = k->owner_uid[0] = '\0';
+        k->reply = KUBE_REPLY_NONE;
+        k->reply_next = KUBE_REPLY_NONE;
+}
+
+/* Return: whether there was anything to do. */
+static bool step_once(Kube *k, KubeFacts *f, uint64_t now) {
+        KubeStep step = kube_machine_step(&k->machine, f, &k->options, now);
+
+        k->held_reason = kube_reason_name(step.reason);
+        if (!step.changed)
+                return false;
+        if (step.from != k->machine.state)
+                on_entered(k, &step, f, now);
+        write_down(k);
+        if (step.command != KUBE_COMMAND_NONE)
+                carry_out(k, step.command, now);
+        if (step.command != KUBE_COMMAND_DETACH && step.command != KUBE_COMMAND_RESTORE &&
+            step.from != k->machine.state && k->machine.state != KUBE_STATE_DONE &&
+            k->machine.state != KUBE_STATE_LEASE_WAIT && step.from != KUBE_STATE_LEASE_WAIT)
+                annotate(k);
+        if (step.from != k->machine.state)
+                kube_changed(k);
+        return true;
+}
+
+static int on_beat(sd_event_source *s _unused_, uint64_t usec _unused_, void *userdata) {
+        Kube *k = userdata;
+
+        rotate_step(k, NULL, now_boot_usec());
+        return 0;
+}
+
+/* Once a second while there is anything to wait for; never at rest. */
+static void mind_beat(Kube *k, uint64_t now) {
+        bool starting = k->client && !k->pod_gone && (!k->looks[LOOK_POD].answered_usec || k->access_next == 0);
+        bool wanted = kube_state_is_rotating(k->machine.state) || k->need.rotate || starting;
+
+        if (!k->beat && wanted &&
+            sd_event_add_time(k->event, &k->beat, CLOCK_BOOTTIME, now + BEAT_USEC, BEAT_USEC / 4, on_beat, k) >= 0) {
+                sd_event_source_set_description(k->beat, "kube-beat");
+                return;
+        }
+        if (!k->beat)
+                return;
+        if (!wanted)
+                sd_event_source_set_enabled(k->beat, SD_EVENT_OFF);
+        else if (sd_event_source_set_time(k->beat, now + BEAT_USEC) >= 0)
+                sd_event_source_set_enabled(k->beat, SD_EVENT_ONESHOT);
+}
+
+void rotate_step(Kube *k, const Target *target, uint64_t now) {
+        KubeFacts f;
+
+        look_mind(k, now);
+        rotate_facts(k, now, &f);
+        /* in no hurry: first what there is to know */
+        if (k->machine.state == KUBE_STATE_NORMAL && f.rotate && !look_is_fresh(k, now) &&
+            f.eta_usec > kube_machine_need_usec(KUBE_STRATEGY_SIGNAL, &f, &k->options))
+                f.rotate = false;
+        for (unsigned i = 0; i < STEPS_MAX && step_once(k, &f, now); i++)
+                rotate_facts(k, now, &f);
+        mind_slots(k, &f);
+        mind_drain(k, target, now);
+        mind_gate(k);
+        mind_beat(k, now);
+}
+
+void rotate_done(Kube *k) {
+        if (k->command_call)
+                k->command_call = kube_call_cancel(k->command_call);
+        if (k->note_call)
+                k->note_call = kube_call_cancel(k->note_call);
+        k->drain = drain_free(k->drain);
+        sd_event_source_disable_unref(k->beat);
+}
