@@ -163,8 +163,8 @@ static void view_detail(const Kube *k, KubeView *v) {
                 kube_slots_view(k->slots, &slots);
         v->slot_held = k->slots && kube_slots_fact(k->slots) == KUBE_SLOT_HELD;
         v->slot_waited_usec = slots.waited_usec;
-        if (k->machine.state == KUBE_STATE_LEASE_WAIT && slots.detail && slots.detail[0])
-                snprintf(v->detail, sizeof(v->detail), "%s", slots.detail);
+        if (k->machine.state == KUBE_STATE_LEASE_WAIT && slots.detail[0])
+                snprintf(v->detail, sizeof(v->detail), "%.199s", slots.detail);
         else if (k->machine.state == KUBE_STATE_NORMAL && k->need.rotate && k->held_reason)
                 snprintf(v->detail, sizeof(v->detail), "held: %s", k->held_reason);
         else if (k->machine.state == KUBE_STATE_WAIT_READY)

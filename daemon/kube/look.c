@@ -32,7 +32,7 @@ void look_note(Kube *k, const KubeAnswer *a) {
                                        a->error == KUBE_E_SERVER || a->error == KUBE_E_ANSWER;
 
         k->net_failures = away ? k->net_failures + 1 : 0;
-        snprintf(k->last_error, sizeof(k->last_error), "%s", a->error == KUBE_OK ? "" : a->why);
+        snprintf(k->last_error, sizeof(k->last_error), "%.199s", a->error == KUBE_OK ? "" : a->why);
         if (was != look_api(k))
                 kube_changed(k);
 }

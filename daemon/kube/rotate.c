@@ -161,15 +161,18 @@ static void saved(const Kube *k, KubeSaved *ret) {
 
 static void write_down(Kube *k) {
         KubeSaved s;
+        int r;
 
         k->seq++;
         if (!k->state_dir[0])
                 return;
         saved(k, &s);
         if (k->machine.state == KUBE_STATE_NORMAL && k->machine.cool_until_usec == 0)
-                (void)kube_saved_remove(k->state_dir);
+                r = kube_saved_remove(k->state_dir);
         else
-                (void)kube_saved_store(k->state_dir, &s); /* a full emptyDir: the annotation is left */
+                r = kube_saved_store(k->state_dir, &s);
+        if (r < 0) /* a full emptyDir: the annotation is left */
+                snprintf(k->last_error, sizeof(k->last_error), "%.150s: %s", k->state_dir, strerror(-r));
 }
 
 static void take_saved(Kube *k, const KubeSaved *s) {
