@@ -14,7 +14,9 @@
 #define IDLE_USEC            (30 * USEC_PER_SEC)
 #define RETRY_FIRST_USEC     (200 * USEC_PER_MSEC)
 #define RETRY_MAX_USEC       (10 * USEC_PER_SEC)
-#define BURST                10u
+/* At rest nothing is asked; a rotation asks about two a second, and an eviction must not wait behind looks. */
+#define RATE_PER_S           4.0
+#define BURST                20u
 #define BODY_DEFAULT         ((size_t)256 << 10)
 #define BODY_MAX             ((size_t)4 << 20)
 
@@ -153,13 +155,14 @@ static void on_response(void *userdata, const HttpResponse *h) {
 
 /* Return: 0 and one taken, or how long until there is one. */
 static uint64_t bucket_take(KubeClient *c, uint64_t now) {
-        c->tokens = min_of(c->tokens + (double)(now - c->tokens_usec) / (double)USEC_PER_SEC, (double)BURST);
+        c->tokens =
+                min_of(c->tokens + RATE_PER_S * (double)(now - c->tokens_usec) / (double)USEC_PER_SEC, (double)BURST);
         c->tokens_usec = now;
         if (c->tokens >= 1) {
                 c->tokens -= 1;
                 return 0;
         }
-        return (uint64_t)((1 - c->tokens) * (double)USEC_PER_SEC) + USEC_PER_MSEC;
+        return (uint64_t)((1 - c->tokens) / RATE_PER_S * (double)USEC_PER_SEC) + USEC_PER_MSEC;
 }
 
 static int request_send(KubeRequest *r, uint64_t left_usec, char *why, size_t why_size) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Requests to the API server on the sd-event loop: token and authority of the service account, retries with full
- * jitter within a deadline, a token bucket (1 a second, 10 at once), answers bounded. After 30 s without a request the
+ * jitter within a deadline, a token bucket (4 a second, 20 at once), answers bounded. After 30 s without a request the
  * connection and all TLS state are given up. Nothing blocks and nothing is called back from inside a call here.
  */
 #pragma once

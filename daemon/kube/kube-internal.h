@@ -8,13 +8,13 @@
 #include "kube/calls.h"
 #include "kube/drain.h"
 #include "kube/events.h"
+#include "kube/headroom.h"
 #include "kube/kube.h"
 #include "kube/plan.h"
+#include "kube/reap.h"
 #include "kube/slots.h"
 #include "kube/state-file.h"
 #include "util/clock.h"
-
-#define ASK_TIMEOUT_USEC (30 * USEC_PER_SEC) /* of a look that did not come: it counts as failed long before */
 
 /* What is read of the cluster, each by at most one request at a time. */
 typedef enum LookKind { LOOK_POD, LOOK_OWNER, LOOK_DEPLOYMENT, LOOK_PEERS, LOOK_ENDPOINT, _LOOK_MAX } LookKind;
@@ -67,6 +67,7 @@ struct Kube {
         KubeClient *client;
         KubeSlots *slots;
         KubeEvents *events;
+        KubeReap *reap;
         char state_dir[256];
 
         /* what is known */

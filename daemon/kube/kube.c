@@ -52,7 +52,8 @@ static void run_end(ActionRun *run) {
         ActionDoneFn done = run->done;
         void *userdata = run->userdata;
         uint64_t now = now_boot_usec();
-        Outcome o = {.rung = RUNG_ROTATE, .result = run->result, .time_usec = now, .duration_usec = now - run->begin_usec};
+        Outcome o = {
+                .rung = RUNG_ROTATE, .result = run->result, .time_usec = now, .duration_usec = now - run->begin_usec};
 
         snprintf(o.method, sizeof(o.method), "kubernetes");
         snprintf(o.detail, sizeof(o.detail), "%s", run->detail);
@@ -78,7 +79,8 @@ static void run_mind(Kube *k, uint64_t now) {
                 return;
         good = m->state == KUBE_STATE_DONE || (run->seen_rotating && m->reason == KUBE_REASON_MAIN_RESTARTED);
         run->result = good ? OUTCOME_OK : m->reason == KUBE_REASON_GROWTH_STOPPED ? OUTCOME_CANCELLED : OUTCOME_ERROR;
-        snprintf(run->detail, sizeof(run->detail), "%s: %s", kube_strategy_name(m->strategy), kube_reason_name(m->reason));
+        snprintf(run->detail, sizeof(run->detail), "%s: %s", kube_strategy_name(m->strategy),
+                 kube_reason_name(m->reason));
         if (sd_event_add_time(k->event, &run->timer, CLOCK_BOOTTIME, now, 1, on_run_over, run) < 0)
                 run->timer = NULL; /* tried again at the next tick */
 }
@@ -174,7 +176,8 @@ static void view_detail(const Kube *k, KubeView *v) {
                 snprintf(v->detail, sizeof(v->detail), "%s", k->drained.told);
         else if (k->last_error[0])
                 snprintf(v->detail, sizeof(v->detail), "%.150s", k->last_error);
-        else if (k->plan.strategy != KUBE_STRATEGY_DETACH && k->plan.why[KUBE_STRATEGY_DETACH][0])
+        else if (k->machine.state == KUBE_STATE_NORMAL && k->plan.strategy != KUBE_STRATEGY_DETACH &&
+                 k->plan.why[KUBE_STRATEGY_DETACH][0])
                 snprintf(v->detail, sizeof(v->detail), "not detach: %s", k->plan.why[KUBE_STRATEGY_DETACH]);
 }
 
@@ -256,7 +259,8 @@ void kube_tell_forecast(Kube *k, const char *json) {
             now < k->forecast_next_usec || !k->access[ACCESS_PATCH].allowed)
                 return;
         k->forecast_next_usec = now + k->options.forecast_interval_usec;
-        p = json_pack("{s:{s:s,s:{s:s}}}", "metadata", "uid", k->config.uid, "annotations", "plateau.dev/forecast", json);
+        p = json_pack("{s:{s:s,s:{s:s}}}", "metadata", "uid", k->config.uid, "annotations", "plateau.dev/forecast",
+                      json);
         if (p && kube_pod_patch(k->client, k->config.pod, KUBE_PATCH_MERGE, p, on_forecast, k, &k->note_call) < 0)
                 k->note_call = NULL;
         json_decref(p);
@@ -296,7 +300,8 @@ static int connect_api(Kube *k) {
         return r == -ENOENT ? 0 : r;
 }
 
-int kube_new(sd_event *event, const KubeOptions *options, const KubeHost *host, Kube **ret, char *why, size_t why_size) {
+int kube_new(sd_event *event, const KubeOptions *options, const KubeHost *host, Kube **ret, char *why,
+             size_t why_size) {
         Kube *k = calloc(1, sizeof(*k));
         int r;
 
@@ -358,7 +363,8 @@ static int on_stop_look(sd_event_source *s, uint64_t usec _unused_, void *userda
         return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 }
 
-/* A rotation under way keeps its slot: a restarted sidecar goes on with it, and of a pod that ends the others see it. */
+/* A rotation under way keeps its slot: a restarted sidecar goes on with it, and of a pod that ends the others see it.
+ */
 void kube_stop_begin(Kube *k, uint64_t deadline_usec, void (*done)(void *userdata), void *userdata) {
         KubeState s = k->machine.state;
         uint64_t now = now_boot_usec();
@@ -382,6 +388,7 @@ Kube *kube_free(Kube *k) {
         look_done(k);
         rotate_done(k);
         kube_slots_free(k->slots);
+        kube_reap_free(k->reap);
         kube_events_free(k->events);
         kube_client_free(k->client);
         fd_close(k->main_fd);

@@ -139,8 +139,8 @@ static bool has_set(const Kube *k) {
 
 /* Once detached, the pod names it no more. */
 static int ask_owner(Kube *k, KubeCall **ret) {
-        const char *name = k->pod.has_owner && strcmp(k->pod.owner.kind, "ReplicaSet") == 0 ? k->pod.owner.name
-                                                                                            : k->set.name;
+        const char *name =
+                k->pod.has_owner && strcmp(k->pod.owner.kind, "ReplicaSet") == 0 ? k->pod.owner.name : k->set.name;
 
         return has_set(k) && name[0] ? kube_replicaset_get(k->client, name, on_set, k, ret) : -ENOENT;
 }
@@ -160,7 +160,8 @@ const char *look_workload(const Kube *k) {
                 return k->set.deployment.name;
         if (k->set_known)
                 return k->set.name;
-        return k->pod_known && k->pod.has_owner && strcmp(k->pod.owner.kind, "ReplicaSet") != 0 ? k->pod.owner.name : "";
+        return k->pod_known && k->pod.has_owner && strcmp(k->pod.owner.kind, "ReplicaSet") != 0 ? k->pod.owner.name
+                                                                                                : "";
 }
 
 /* ---- the others of our ReplicaSet ---- */
@@ -170,8 +171,9 @@ static const char *template_hash(const Kube *k) {
 }
 
 static void on_peer(void *userdata, const KubePod *pod) {
-        static const char *const hopeless[] = {"ImagePullBackOff", "ErrImagePull", "InvalidImageName",
-                                               "CrashLoopBackOff", "CreateContainerConfigError", "CreateContainerError"};
+        static const char *const hopeless[] = {"ImagePullBackOff",           "ErrImagePull",
+                                               "InvalidImageName",           "CrashLoopBackOff",
+                                               "CreateContainerConfigError", "CreateContainerError"};
         Kube *k = userdata;
 
         if (strcmp(pod->uid, k->config.uid) == 0 || pod->deleting)
@@ -330,8 +332,9 @@ bool look_is_fresh(const Kube *k, uint64_t now) {
                 return false;
         for (size_t i = 0; i < ELEMENTSOF(wanted); i++) {
                 const Look1 *l = &k->looks[wanted[i]];
-                bool applies = wanted[i] == LOOK_POD || (has_set(k) && (wanted[i] != LOOK_DEPLOYMENT ||
-                                                                         (k->set_known && is_deployment(&k->set))));
+                bool applies =
+                        wanted[i] == LOOK_POD ||
+                        (has_set(k) && (wanted[i] != LOOK_DEPLOYMENT || (k->set_known && is_deployment(&k->set))));
 
                 if (applies && !l->failed && (!l->answered_usec || now > l->answered_usec + FRESH_USEC))
                         return false;

@@ -12,8 +12,8 @@
 #include "kube/scalars.h"
 #include "util/random.h"
 
-#define STEPS_MAX 6u /* in one go: a state entered may be left at once */
-#define BEAT_USEC USEC_PER_SEC
+#define STEPS_MAX        6u /* in one go: a state entered may be left at once */
+#define BEAT_USEC        USEC_PER_SEC
 #define SPECIFIED_DELETE "apps.kruise.io/specified-delete"
 
 /* ---- facts ---- */
@@ -79,10 +79,20 @@ static uint64_t pod_age(const Kube *k) {
         return real - min_of(real, k->pod.created_real_usec);
 }
 
+static bool has_headroom(const Kube *k) {
+        uint64_t limit, request;
+        char why[160];
+
+        return k->options.headroom_ratio > 0 && k->pod_known && k->access[ACCESS_RESIZE].allowed &&
+               kube_headroom(&k->pod, &k->options, k->limit_first_bytes, &limit, &request, why, sizeof(why)) == 0;
+}
+
 static void plan(Kube *k, KubeFacts *f) {
         KubePlanInput in = {
                 .api = look_api(k),
-                .api_why = k->why[0] ? k->why : k->last_error[0] ? k->last_error : NULL,
+                .api_why = k->why[0]          ? k->why
+                           : k->last_error[0] ? k->last_error
+                                              : NULL,
                 .pod_known = k->pod_known,
                 .owner = k->pod.has_owner ? k->pod.owner.kind : "",
                 .owner_api = k->pod.has_owner ? k->pod.owner.api_version : "",
@@ -133,6 +143,7 @@ void rotate_facts(Kube *k, uint64_t now, KubeFacts *ret) {
                 .endpoint_off_usec = k->endpoint_off_usec,
                 .endpoint_known = k->endpoint_known,
                 .drain_done = k->drain && k->drained.end != DRAIN_GOES_ON,
+                .headroom = has_headroom(k),
                 .may_evict = may(k, ACCESS_EVICT),
                 .may_delete = may(k, ACCESS_DELETE),
                 .alive_probe = k->pod_known && k->pod.main_has_liveness_alive,
@@ -328,6 +339,18 @@ static int give_delete(Kube *k, uint64_t now _unused_) {
         return kube_pod_delete(k->client, k->config.pod, k->config.uid, -1, on_answer, k, &k->command_call);
 }
 
+static int give_resize(Kube *k, uint64_t now _unused_) {
+        uint64_t limit, request;
+        char why[160];
+        int r = kube_headroom(&k->pod, &k->options, k->limit_first_bytes, &limit, &request, why, sizeof(why));
+        json_t *p = r == 0 ? kube_headroom_patch(&k->pod, limit, request) : NULL;
+
+        if (r == 0)
+                r = p ? kube_pod_resize(k->client, k->config.pod, p, on_patched, k, &k->command_call) : -ENOMEM;
+        json_decref(p);
+        return r;
+}
+
 /* By its pidfd, which is no other process' (Linux 5.3); below, by the number that was checked a tick ago. */
 static int give_signal(Kube *k, uint64_t now _unused_) {
         long r = k->main_fd >= 0 ? syscall(SYS_pidfd_send_signal, k->main_fd, SIGTERM, NULL, 0)
@@ -341,7 +364,8 @@ typedef int (*GiveFn)(Kube *k, uint64_t now);
 
 static const GiveFn give[_KUBE_COMMAND_MAX] = {
         [KUBE_COMMAND_DETACH] = give_detach, [KUBE_COMMAND_RESTORE] = give_restore, [KUBE_COMMAND_EVICT] = give_evict,
-        [KUBE_COMMAND_DELETE] = give_delete, [KUBE_COMMAND_HINT] = give_hint,       [KUBE_COMMAND_SIGNAL] = give_signal,
+        [KUBE_COMMAND_DELETE] = give_delete, [KUBE_COMMAND_HINT] = give_hint,       [KUBE_COMMAND_RESIZE] = give_resize,
+        [KUBE_COMMAND_SIGNAL] = give_signal,
 };
 
 static void carry_out(Kube *k, KubeCommand c, uint64_t now) {
@@ -398,7 +422,8 @@ static void begin_drain(Kube *k, const Target *target, uint64_t now) {
                           .namespace_ = k->config.namespace_,
                           .pod = k->config.pod,
                           .reason = "memory",
-                          .deadline_usec = eta == USEC_INFINITY ? USEC_INFINITY : now + (eta > margin ? eta - margin : 0)};
+                          .deadline_usec =
+                                  eta == USEC_INFINITY ? USEC_INFINITY : now + (eta > margin ? eta - margin : 0)};
 
         k->drained = (DrainState){0};
         k->drain_begin_usec = now;
@@ -442,6 +467,16 @@ static void mind_slots(Kube *k, const KubeFacts *f) {
                                 f->eta_usec <= kube_machine_need_usec(f->strategy, f, &k->options));
 }
 
+/* Peers' orphans: where there are detached pods at all, by whoever may list and delete them. */
+static void mind_reap(Kube *k) {
+        bool want = k->options.reap && k->client && k->pod_known && k->set_known && may(k, ACCESS_LIST);
+
+        if (want && !k->reap && kube_reap_new(k->event, k->client, &k->config, &k->reap) < 0)
+                k->reap = NULL;
+        else if (!want && k->reap)
+                k->reap = kube_reap_free(k->reap);
+}
+
 static void on_gate(void *userdata, const KubeAnswer *a, const KubePod *pod) {
         Kube *k = userdata;
 
@@ -461,7 +496,8 @@ static void mind_gate(Kube *k) {
                 return;
         p = json_pack("{s:{s:[{s:s,s:s,s:s}]}}", "status", "conditions", "type", k->options.readiness_gate, "status",
                       want ? "True" : "False", "reason", want ? "Serving" : "Rotating");
-        if (p && kube_pod_status_patch(k->client, k->config.pod, KUBE_PATCH_STRATEGIC, p, on_gate, k, &k->note_call) < 0)
+        if (p &&
+            kube_pod_status_patch(k->client, k->config.pod, KUBE_PATCH_STRATEGIC, p, on_gate, k, &k->note_call) < 0)
                 k->note_call = NULL;
         json_decref(p);
 }
@@ -482,7 +518,8 @@ static void on_entered(Kube *k, const KubeStep *step, const KubeFacts *f, uint64
                 k->looks[LOOK_ENDPOINT].asked_usec = 0;
         }
         if (step->reason == KUBE_REASON_REPLACED)
-                k->learned.replace_usec = k->replacement_ready_usec - min_of(k->replacement_ready_usec, k->detached_usec);
+                k->learned.replace_usec =
+                        k->replacement_ready_usec - min_of(k->replacement_ready_usec, k->detached_usec);
         if (step->from == KUBE_STATE_DRAINING)
                 k->learned.drain_usec = now - min_of(now, k->drain_begin_usec);
         if (k->slots && kube_state_wants_slot(s))
@@ -553,6 +590,7 @@ void rotate_step(Kube *k, const Target *target, uint64_t now) {
         mind_slots(k, &f);
         mind_drain(k, target, now);
         mind_gate(k);
+        mind_reap(k);
         mind_beat(k, now);
 }
 

@@ -255,7 +255,7 @@ class Plane:
         with open(self.path('admin.crt'), 'rb'):
             self.api = Api(self.port, self.context('admin'))
         wait_until('the API server', lambda: self.alive() and self.is_up(), START_S)
-        self.run('kube-controller-manager', f'--kubeconfig={self.kubeconfig("controllers")}', '--leader-elect=false',
+        self.run('kube-controller-manager', f'--kubeconfig={self.kubeconfig("controllers")}', '--leader-elect=true',
                  f'--controllers={",".join(CONTROLLERS)}', f'--service-account-private-key-file={self.path("sa.key")}',
                  f'--root-ca-file={self.path("ca.crt")}', '--bind-address=127.0.0.1', f'--secure-port={free_port()}',
                  f'--cert-dir={self.path("certs-cm")}', '--use-service-account-credentials=true',
