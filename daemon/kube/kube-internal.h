@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What the parts of the driver share. kube.c is the facade, look.c reads the cluster, rotate.c turns what is known into
- * facts, asks the machine, and carries out what it says. Nobody else includes this.
+ * facts and asks the machine, command.c carries out what it says. Nobody else includes this.
  */
 #pragma once
 
@@ -139,11 +139,19 @@ bool look_api(const Kube *k);
 void look_done(Kube *k);
 const char *look_workload(const Kube *k);
 
+/* command.c */
+/* command_give() - carry it out: the reply comes into k->reply, once it can be seen in the pod. */
+void command_give(Kube *k, KubeCommand c, uint64_t now);
+/* command_annotate() - the state onto the pod, where nothing else writes it there. */
+void command_annotate(Kube *k);
+
 /* rotate.c */
+void rotate_saved(const Kube *k, KubeSaved *ret);
+/* rotate_write_down() - before a command: who comes after us has to know. */
+void rotate_write_down(Kube *k);
 /* rotate_step() - facts, machine, command, levels. @target: may be NULL: then a drain begins at the next tick. */
 void rotate_step(Kube *k, const Target *target, uint64_t now);
 void rotate_facts(Kube *k, uint64_t now, KubeFacts *ret);
-void rotate_answered(Kube *k, KubeReply reply);
 /* rotate_resume() - what was written down before, by us or an earlier one of us. @text: of the annotation; NULL: the
  * file. */
 void rotate_resume(Kube *k, const char *text, uint64_t now);

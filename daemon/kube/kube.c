@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "kube/kube-internal.h"
+#include "kube/kube.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "kube/kube-internal.h"
 #include "util/rootfs.h"
 
 #define STATE_DIR_DEFAULT "/var/lib/plateau"

@@ -23,7 +23,7 @@ static int set_up(void **state _unused_) {
         put("ca.crt", "c");
         put("namespace", "shop\n");
         setenv("PLATEAU_SERVICEACCOUNT_DIR", dir, 1);
-        setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1", 1);
+        setenv("KUBERNETES_SERVICE_HOST", "192.0.2.1", 1);
         setenv("KUBERNETES_SERVICE_PORT", "443", 1);
         setenv("PLATEAU_POD_NAME", "web-5c-x", 1);
         unsetenv("PLATEAU_NAMESPACE");
@@ -46,13 +46,13 @@ static void test_cluster(void **state _unused_) {
         char why[256];
 
         assert_int_equal(kube_config_load(&c, why, sizeof(why)), 0);
-        assert_string_equal(c.base_url, "https://10.0.0.1:443");
+        assert_string_equal(c.base_url, "https://192.0.2.1:443");
         assert_string_equal(c.namespace_, "shop");
         assert_string_equal(c.pod, "web-5c-x");
-        setenv("KUBERNETES_SERVICE_HOST", "fd00::1", 1);
+        setenv("KUBERNETES_SERVICE_HOST", "2001:db8::1", 1);
         setenv("PLATEAU_NAMESPACE", "till", 1);
         assert_int_equal(kube_config_load(&c, why, sizeof(why)), 0);
-        assert_string_equal(c.base_url, "https://[fd00::1]:443");
+        assert_string_equal(c.base_url, "https://[2001:db8::1]:443");
         assert_string_equal(c.namespace_, "till");
 }
 
