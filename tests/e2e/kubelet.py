@@ -59,7 +59,7 @@ class Container:
         self.pid = 0
         self.restarts = 0
         self.ready = False
-        self.failed_live = 0
+        self.failed_live = self.failed_ready = 0
         self.probed = {}
         self.started = ''
         self.exit_code = None
@@ -164,7 +164,8 @@ class Container:
              f'sh {script}'], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment(), cwd=self.dir,
             start_new_session=True)
         log.close()
-        self.started, self.exit_code, self.failed_live, self.ready = now(), None, 0, not self.spec.get('readinessProbe')
+        self.started, self.exit_code, self.failed_live, self.failed_ready = now(), None, 0, 0
+        self.ready = not self.spec.get('readinessProbe')
         self.probed, self.pid, self.stopping = {}, 0, 0
 
     def set_limit(self, limit):
@@ -226,8 +227,12 @@ class Container:
     def mind(self):
         """Its probes. True when it must be restarted."""
         ready = self.probe('readinessProbe')
-        if ready is not None:
-            self.ready = ready
+        if ready:
+            self.ready, self.failed_ready = True, 0
+        elif ready is not None:
+            self.failed_ready += 1
+            if self.failed_ready >= self.spec['readinessProbe'].get('failureThreshold', 3):
+                self.ready = False
         live = self.probe('livenessProbe')
         if live is not None:
             self.failed_live = 0 if live else self.failed_live + 1

@@ -24,7 +24,9 @@ def rotate_all(fleet, times, load):
 
 def check(fleet, load):
     count = load.stop()
-    assert fleet.endpoints.fewest >= fleet.replicas, (fleet.endpoints.fewest, fleet.endpoints.history[-30:])
+    history = fleet.endpoints.history
+    dips = [history[max(0, i - 2):i + 3] for i, (_, ready) in enumerate(history) if len(ready) < fleet.replicas]
+    assert fleet.endpoints.fewest >= fleet.replicas, (fleet.endpoints.fewest, dips[-3:])
     assert not count['sessions_cut'] and not count['session_errors'] and not count['http_errors'], (count, load.notes)
     assert count['http'] > 100 and count['sessions'] > 10 and count['asked'] > 0, count
     return count

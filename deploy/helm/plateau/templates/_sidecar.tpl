@@ -38,7 +38,7 @@ A test holds it equal to deploy/kustomize/base/sidecar.yaml.
   readinessProbe:
     httpGet: {path: /ready, port: 9464}
     periodSeconds: 1
-    failureThreshold: 1
+    failureThreshold: 3           # one late answer is no reason to leave the Services
   livenessProbe:
     httpGet: {path: /healthz, port: 9464}
     periodSeconds: 10
