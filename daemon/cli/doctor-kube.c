@@ -269,13 +269,13 @@ static void find_slots(Doctor *d, DoctorApi *a, const PodFacts *f) {
                 there++;
         }
         if (there == slots &&
-            doctor_api_may(a, "update", "coordination.k8s.io", "leases", "", name, why, sizeof(why)) == 1) {
+            doctor_api_may(a, "patch", "coordination.k8s.io", "leases", "", name, why, sizeof(why)) == 1) {
                 doctor_find(d, "slots", "leases", DOCTOR_GOOD, "%u slot%s: %s%s", slots, slots == 1 ? "" : "s", name,
                             slots == 1 ? "" : " the last");
                 return;
         }
         if (there == slots) {
-                doctor_find(d, "slots", "leases", o && o->enabled ? DOCTOR_BAD : DOCTOR_HALF, "may not update lease %s",
+                doctor_find(d, "slots", "leases", o && o->enabled ? DOCTOR_BAD : DOCTOR_HALF, "may not patch lease %s",
                             name);
                 doctor_change(d,
                               "RBAC: {apiGroups: [coordination.k8s.io], resources: [leases], resourceNames: [%s], "

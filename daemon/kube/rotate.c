@@ -249,8 +249,14 @@ static void mind_drain(Kube *k, const Target *target, uint64_t now) {
 
 static void on_slots_changed(void *userdata) {
         Kube *k = userdata;
+        KubeLearned l;
 
-        kube_slots_learned(k->slots, &k->learned);
+        if (kube_slots_learned(k->slots, &l)) {
+                k->learned.replace_usec = l.replace_usec;
+                k->learned.drain_usec = l.drain_usec;
+                if (!kube_state_is_rotating(k->machine.state)) /* then this rotation is counted in it already */
+                        k->learned.young = l.young;
+        }
         rotate_step(k, NULL, now_boot_usec());
 }
 
