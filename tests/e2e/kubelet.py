@@ -151,8 +151,8 @@ class Container:
 
     def start(self):
         group = self.pod.kubelet.cgroup and os.path.join(self.pod.kubelet.cgroup, f'{self.pod.uid}-{self.name}')
-        if group:
-            os.makedirs(group, exist_ok=True)
+        if group and not os.path.isdir(group): # of one that runs again it may be below what is still charged: EBUSY
+            os.makedirs(group)
             self.set_limit(self.limit)
         script = os.path.join(self.dir, 'start.sh')
         with open(script, 'w', encoding='utf-8') as f:
@@ -396,13 +396,20 @@ class Pod:
             for c in self.containers():
                 c.start()
             while not self.gone and not self.kubelet.ending:
-                if not self.frozen:
-                    self.step()
+                self.try_step()
                 time.sleep(TICK_S)
         except (ApiError, OSError, http.client.HTTPException) as e:
             self.kubelet.notes.append(f'{self.name}: {type(e).__name__} {e}')
         finally:
             self.clear()
+
+    def try_step(self):
+        """A node goes on, whatever one step met."""
+        try:
+            if not self.frozen:
+                self.step()
+        except (ApiError, OSError, http.client.HTTPException) as e:
+            self.kubelet.notes.append(f'{self.name}: {type(e).__name__} {e}')
 
     def step(self):
         if self.object['metadata'].get('deletionTimestamp') and not self.grace:

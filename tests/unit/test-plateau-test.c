@@ -89,7 +89,7 @@ static void test_coverage(void **state _unused_) {
                         missed += r.slope_lo > 0 || r.slope_hi < 0;
                         lines += r.verdict == PLATEAU_LINE;
                 }
-                print_message("tau %5.0f s: interval misses %.2f %%, false lines %.2f %%\n", taus[k],
+                print_message("# tau %5.0f s: interval misses %.2f %%, false lines %.2f %%\n", taus[k],
                               100.0 * missed / RUNS, 100.0 * lines / RUNS);
                 assert_true(missed <= RUNS * 0.075);
                 assert_true(lines <= RUNS * 0.04);
@@ -106,7 +106,7 @@ static void test_false_plateau(void **state _unused_) {
                 seed = 1234 + k;
                 for (unsigned i = 0; i < RUNS; i++)
                         flat += judge(1000 * MB, 10.2 * MB, 0, taus[k], 0).verdict == PLATEAU_FLAT;
-                print_message("tau %5.0f s: false plateaus %.2f %%\n", taus[k], 100.0 * flat / RUNS);
+                print_message("# tau %5.0f s: false plateaus %.2f %%\n", taus[k], 100.0 * flat / RUNS);
                 assert_true(flat <= RUNS * 0.05);
         }
 }
