@@ -191,10 +191,11 @@ class Container:
 
     def signal(self, number):
         if self.running() and self.host_pid():
-            try:
-                os.kill(self.pid, number)
-            except ProcessLookupError:
-                pass
+            for pid in (self.pid, self.process.pid) if number in (signal.SIGCONT, signal.SIGKILL) else (self.pid,):
+                try: # nsenter stops itself when its child is stopped, and would not see the child's end
+                    os.kill(pid, signal.SIGCONT if pid == self.process.pid else number)
+                except ProcessLookupError:
+                    pass
 
     def reap(self):
         """True once, when it has ended by itself or because it was told to."""
