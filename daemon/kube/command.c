@@ -171,7 +171,6 @@ static const GiveFn give[_KUBE_COMMAND_MAX] = {
 void command_give(Kube *k, KubeCommand c, uint64_t now) {
         int r;
 
-        k->command = c;
         if (k->command_call)
                 k->command_call = kube_call_cancel(k->command_call);
         k->reply_next = KUBE_REPLY_NONE;

@@ -101,7 +101,6 @@ struct Kube {
         KubePlan plan;
         KubeReply reply, reply_next; /* reply_next waits for a look at the pod */
         KubeCall *command_call;
-        KubeCommand command;
         KubeCall *note_call; /* annotations */
         KubeNeed need;       /* target is NULL */
         int main_fd;         /* pidfd of the main process */
@@ -113,7 +112,6 @@ struct Kube {
         const char *held_reason; /* why NORMAL stays, though a rotation is wanted */
 
         uint64_t forecast_next_usec;
-        size_t forecast_hash;
         ActionRun *run;
 
         sd_event_source *stop_timer;

@@ -251,7 +251,7 @@ static void on_forecast(void *userdata, const KubeAnswer *a, const KubePod *pod 
         look_note(k, a);
 }
 
-/* The digits change at each look; what does not is its verdict. The interval alone keeps it rare. */
+/* The digits are others at each look, so the interval alone keeps it rare. */
 void kube_tell_forecast(Kube *k, const char *json) {
         uint64_t now = now_boot_usec();
         json_t *p;

@@ -89,7 +89,7 @@ bool kube_main_may_live(const Kube *k);
 
 /* kube_tell() - an Event of the pod, if they are on; aggregated and limited. @note: cut at KUBE_NOTE_MAX. */
 void kube_tell(Kube *k, KubeNews news, bool warning, const char *note);
-/* kube_tell_forecast() - the annotation with the forecast; limited to one an interval, and to what is new. */
+/* kube_tell_forecast() - the annotation with the forecast; limited to one an interval. */
 void kube_tell_forecast(Kube *k, const char *json);
 
 /* kube_view() - all that can be told, as of now. No request is made for it. */
