@@ -518,8 +518,7 @@ static bool set_private_authority(const HttpClient *c, CURL *easy, const char *c
         if (!set_string(c, easy, OPT_PROTOCOLS_STR, "https") && !set_long(c, easy, OPT_PROTOCOLS, CURLPROTO_HTTPS))
                 return false;
         return set_string(c, easy, CURLOPT_CAINFO, ca_file) && set_string(c, easy, CURLOPT_CAPATH, NULL) &&
-               set_string(c, easy, CURLOPT_PROXY, "") && set_long(c, easy, CURLOPT_SSL_VERIFYPEER, 1) &&
-               set_long(c, easy, CURLOPT_SSL_VERIFYHOST, 2) &&
+               set_long(c, easy, CURLOPT_SSL_VERIFYPEER, 1) && set_long(c, easy, CURLOPT_SSL_VERIFYHOST, 2) &&
                set_long(c, easy, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
 }
 
@@ -544,8 +543,9 @@ static int request_setup(HttpRequest *r, const HttpSpec *spec) {
         if (!set_limits(c, r->easy, r->timeout_usec,
                         spec->connect_timeout_usec ? spec->connect_timeout_usec : HTTP_CONNECT_TIMEOUT_USEC) ||
             !set_liveness(c, r->easy, spec->data) ||
-            (spec->ca_file && !set_private_authority(c, r->easy, spec->ca_file)) || !set_body(c, r->easy, spec) ||
-            !set_string(c, r->easy, CURLOPT_URL, spec->url) ||
+            (spec->ca_file && !set_private_authority(c, r->easy, spec->ca_file)) ||
+            ((spec->direct || spec->ca_file) && !set_string(c, r->easy, CURLOPT_PROXY, "")) ||
+            !set_body(c, r->easy, spec) || !set_string(c, r->easy, CURLOPT_URL, spec->url) ||
             !set_string(c, r->easy, CURLOPT_USERAGENT, "plateau/" PLATEAU_VERSION) ||
             !set_pointer(c, r->easy, CURLOPT_HTTPHEADER, r->headers) ||
             !set_pointer(c, r->easy, CURLOPT_ERRORBUFFER, r->curl_error) ||

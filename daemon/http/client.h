@@ -2,7 +2,8 @@
  *
  * HTTP requests on the sd-event loop by libcurl's multi interface. libcurl is opened with dlopen() by
  * http_client_new(), which is only called when a sink is configured. Nothing here blocks: name resolution is curl's
- * threaded resolver's. The proxy variables (http_proxy, https_proxy, no_proxy) are curl's and work as usual.
+ * threaded resolver's. The proxy variables (http_proxy, https_proxy, no_proxy) are curl's and work as usual, except for
+ * what is near: the server of our own cluster, and a request that says so.
  */
 #pragma once
 
@@ -45,6 +46,7 @@ typedef struct HttpSpec {
         /* A server of our own cluster: https only, TLS 1.2 or later, certificate and name checked by the authorities in
          * this file alone, read anew for each connection; no proxy. NULL: curl's defaults */
         const char *ca_file;
+        bool direct;                   /* no proxy, whatever the environment says: who is asked is beside us */
         size_t body_max;               /* bytes of the answer that are kept; 0 = HTTP_BODY_MAX */
         uint64_t connect_timeout_usec; /* 0 = 5 s */
         HttpDataFn data; /* a 200's body goes here as it comes, however slowly, and is not kept; NULL = none */

@@ -145,7 +145,8 @@ static void tell_by_post(Drain *d, const DrainSpec *spec, const Buf *text) {
                       .headers = headers,
                       .body = text->data,
                       .body_len = text->len,
-                      .timeout_usec = TELL_TIMEOUT_USEC};
+                      .timeout_usec = TELL_TIMEOUT_USEC,
+                      .direct = true};
         char why[128] = "";
         int r = 0;
 

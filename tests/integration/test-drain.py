@@ -98,9 +98,9 @@ class Clients:
 class Drain:
     """drain-driver: states(until) reads its lines."""
 
-    def __init__(self, server, seconds, *options):
+    def __init__(self, server, seconds, *options, env=None):
         self.process = subprocess.Popen([DRIVER, str(server.process.pid), str(seconds), *options], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True)
+                                        stdout=subprocess.PIPE, text=True, env={**os.environ, **(env or {})})
 
     def wait(self, wanted):
         for line in self.process.stdout:
@@ -177,6 +177,19 @@ def test_hook_refused():
         assert said.startswith('POST: ') and 'answered' not in said, said
         c.leave(1)
         assert d.end()['end'] == 'empty'
+
+
+def test_hook_through_no_proxy():
+    """the environment's proxy is for the world outside; it would look for the hook on its own loopback"""
+    with Receiver() as proxy, Receiver() as r, Server() as s, Clients(s, 1) as c:
+        env = {**dict.fromkeys(('http_proxy', 'all_proxy', 'ALL_PROXY'), proxy.url), 'no_proxy': '', 'NO_PROXY': ''}
+        with Drain(s, 3600, f'url={r.url}/drain', env=env) as d:
+            said = d.wait(lambda x: x['told'])['told']
+            assert said == 'POST: answered 200', said
+            assert r.next().path == '/drain'
+            proxy.none()
+            c.leave(1)
+            assert d.end()['end'] == 'empty'
 
 
 def test_link_is_not_followed():
