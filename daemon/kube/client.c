@@ -30,6 +30,7 @@ struct KubeRequest {
         sd_event_source *timer; /* runs until the next attempt */
         HttpRequest *http;
         char method[8], url[2048], type_header[96];
+        KubeVerb verb;
         char *body; /* NULL = none */
         uint64_t timeout_usec, deadline_usec;
         size_t body_max;
@@ -51,6 +52,8 @@ struct KubeClient {
 static void request_free(KubeRequest *r) {
         KubeClient *c = r->client;
 
+        if (r->http)
+                c->counters.ended[r->verb][KUBE_OUTCOME_CANCELLED]++;
         http_request_cancel(r->http);
         sd_event_source_disable_unref(r->timer);
         if (r->prev)
@@ -93,7 +96,6 @@ static void request_finish(KubeRequest *r, const KubeAnswer *a) {
         KubeDoneFn done = r->done;
         void *userdata = r->userdata;
 
-        c->counters.ended[a->error]++;
         request_free(r);
         client_rearm_idle(c);
         done(userdata, a);
@@ -147,6 +149,7 @@ static void on_response(void *userdata, const HttpResponse *h) {
                 a = (KubeAnswer){.status = h->status};
         else
                 kube_answer_judge(h->status, h->body, h->body_len, h->retry_after_usec, &a);
+        r->client->counters.ended[r->verb][a.error]++;
         body = a.body;
         if (!request_again(r, &a))
                 request_finish(r, &a);
@@ -218,6 +221,20 @@ static bool is_path(const char *path) {
         return path[0] == '/';
 }
 
+static KubeVerb verb_of(const KubeSpec *spec) {
+        static const char *const methods[_KUBE_VERB_MAX] = {
+                [KUBE_VERB_POST] = "POST",
+                [KUBE_VERB_PUT] = "PUT",
+                [KUBE_VERB_PATCH] = "PATCH",
+                [KUBE_VERB_DELETE] = "DELETE",
+        };
+
+        for (KubeVerb v = 0; v < _KUBE_VERB_MAX; v++)
+                if (methods[v] && strcmp(methods[v], spec->method) == 0)
+                        return v;
+        return spec->stream ? KUBE_VERB_WATCH : KUBE_VERB_GET;
+}
+
 static int request_fill(KubeRequest *r, const KubeSpec *spec) {
         const char *type = spec->content_type ? spec->content_type : "application/json";
         size_t n = (size_t)snprintf(r->url, sizeof(r->url), "%s%s", r->client->config.base_url, spec->path),
@@ -229,6 +246,7 @@ static int request_fill(KubeRequest *r, const KubeSpec *spec) {
                 return -EINVAL;
         if (spec->body && !(r->body = json_dumps(spec->body, JSON_COMPACT)))
                 return -ENOMEM;
+        r->verb = verb_of(spec);
         r->timeout_usec = spec->timeout_usec ? spec->timeout_usec : TIMEOUT_DEFAULT_USEC;
         r->deadline_usec = spec->deadline_usec;
         r->retries_max = spec->retries_max;
@@ -281,6 +299,19 @@ const KubeConfig *kube_client_config(const KubeClient *c) {
 
 const KubeCounters *kube_client_counters(const KubeClient *c) {
         return &c->counters;
+}
+
+const char *kube_verb_name(KubeVerb v) {
+        static const char *const names[_KUBE_VERB_MAX] = {
+                [KUBE_VERB_GET] = "get", [KUBE_VERB_WATCH] = "watch", [KUBE_VERB_POST] = "post",
+                [KUBE_VERB_PUT] = "put", [KUBE_VERB_PATCH] = "patch", [KUBE_VERB_DELETE] = "delete",
+        };
+
+        return (unsigned)v < _KUBE_VERB_MAX ? names[v] : "unknown";
+}
+
+const char *kube_outcome_name(unsigned outcome) {
+        return outcome == KUBE_OUTCOME_CANCELLED ? "cancelled" : kube_error_name((KubeError)outcome);
 }
 
 int kube_client_new(sd_event *event, const KubeConfig *config, KubeClient **ret, char *why, size_t why_size) {

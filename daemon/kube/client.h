@@ -34,9 +34,23 @@ typedef struct KubeSpec {
         size_t body_max; /* bytes of the answer; 0 = 256 KiB, at most 4 MiB; longer is KUBE_E_ANSWER */
 } KubeSpec;
 
+/* As they go over the wire, but for the streamed GET: a list is a get. */
+typedef enum KubeVerb {
+        KUBE_VERB_GET,
+        KUBE_VERB_WATCH,
+        KUBE_VERB_POST,
+        KUBE_VERB_PUT,
+        KUBE_VERB_PATCH,
+        KUBE_VERB_DELETE,
+        _KUBE_VERB_MAX,
+} KubeVerb;
+
+#define KUBE_OUTCOME_MAX       (_KUBE_E_MAX + 1) /* how an attempt ends: by KubeError, or nobody waits any more */
+#define KUBE_OUTCOME_CANCELLED _KUBE_E_MAX
+
 typedef struct KubeCounters {
-        uint64_t requests;           /* attempts that were sent */
-        uint64_t ended[_KUBE_E_MAX]; /* answers told, by outcome */
+        uint64_t requests;                                /* attempts that were sent */
+        uint64_t ended[_KUBE_VERB_MAX][KUBE_OUTCOME_MAX]; /* those that are over: each attempt, as the server counts */
 } KubeCounters;
 
 /* kube_client_new() - opens no connection. Return: 0; -ENOENT: no libcurl (@why); -ENOMEM. Owner: caller. */
@@ -58,3 +72,6 @@ KubeRequest *kube_request_cancel(KubeRequest *r);
 const KubeConfig *kube_client_config(const KubeClient *c);
 /* kube_client_counters() - Owner: the client. */
 const KubeCounters *kube_client_counters(const KubeClient *c);
+/* kube_verb_name() - "get"; kube_outcome_name() - kube_error_name() or "cancelled". Owner: static. */
+const char *kube_verb_name(KubeVerb v);
+const char *kube_outcome_name(unsigned outcome);

@@ -185,12 +185,16 @@ static void view_detail(const Kube *k, KubeView *v) {
 static void view_requests(const Kube *k, KubeView *v) {
         const KubeCounters *c;
 
+        _Static_assert((unsigned)_KUBE_VERB_MAX * (unsigned)KUBE_OUTCOME_MAX <= KUBE_REQUESTS_MAX, "all have room");
+
         if (!k->client)
                 return;
         c = kube_client_counters(k->client);
-        for (KubeError e = 0; e < _KUBE_E_MAX && v->n_requests < KUBE_REQUESTS_MAX; e++)
-                if (c->ended[e])
-                        v->requests[v->n_requests++] = (KubeRequestCount){"all", kube_error_name(e), c->ended[e]};
+        for (KubeVerb verb = 0; verb < _KUBE_VERB_MAX; verb++)
+                for (unsigned i = 0; i < KUBE_OUTCOME_MAX; i++)
+                        if (c->ended[verb][i])
+                                v->requests[v->n_requests++] = (KubeRequestCount){
+                                        kube_verb_name(verb), kube_outcome_name(i), c->ended[verb][i]};
 }
 
 void kube_view(const Kube *k, KubeView *ret) {

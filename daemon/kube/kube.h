@@ -13,7 +13,7 @@
 #include "kube/options.h"
 #include "sample/target.h"
 
-#define KUBE_REQUESTS_MAX 64
+#define KUBE_REQUESTS_MAX 84
 #define KUBE_NOTE_MAX     1024
 
 typedef struct Kube Kube;

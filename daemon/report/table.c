@@ -148,7 +148,8 @@ const Metric metrics[_METRIC_MAX] = {
                                       "When the sink accepted something last, since the epoch"},
         /* the pod */
         [METRIC_KUBE_API_UP] = {"plateau_kube_api_up", G, "", "1 while the Kubernetes API answers and lets us in"},
-        [METRIC_KUBE_REQUESTS] = {"plateau_kube_requests_total", C, "", "Requests to the Kubernetes API"},
+        [METRIC_KUBE_REQUESTS] = {"plateau_kube_requests_total", C, "",
+                                  "Requests to the Kubernetes API that are over, each attempt for itself"},
         [METRIC_POD_READY] = {"plateau_pod_ready", G, "", "What /ready says: 0 from when the pod leaves its Services"},
         [METRIC_ROTATION_STATE] = {"plateau_rotation_state", G, "",
                                    "1 for the state that the rotation of the pod is in"},

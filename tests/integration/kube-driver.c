@@ -282,6 +282,27 @@ static int unwatch(Driver *d, const Words *w) {
         return 0;
 }
 
+/* What is over, by verb and outcome: {"get ok": 1}. */
+static int counters(Driver *d, const Words *w _unused_) {
+        const KubeCounters *c = kube_client_counters(d->client);
+        json_t *o = json_object(), *ended = json_object();
+
+        for (KubeVerb v = 0; v < _KUBE_VERB_MAX; v++)
+                for (unsigned i = 0; i < KUBE_OUTCOME_MAX; i++) {
+                        char key[64];
+
+                        if (c->ended[v][i] == 0)
+                                continue;
+                        snprintf(key, sizeof(key), "%s %s", kube_verb_name(v), kube_outcome_name(i));
+                        add(ended, key, json_integer((json_int_t)c->ended[v][i]));
+                }
+        add(o, "event", json_string("counters"));
+        add(o, "requests", json_integer((json_int_t)c->requests));
+        add(o, "ended", ended);
+        print(o);
+        return 0;
+}
+
 static int quit(Driver *d, const Words *w _unused_) {
         return sd_event_exit(d->event, 0);
 }
@@ -309,6 +330,7 @@ static const struct {
         {"access", access_review, 3},
         {"watch", watch, 1},
         {"unwatch", unwatch, 0},
+        {"counters", counters, 0},
         {"quit", quit, 0},
 };
 

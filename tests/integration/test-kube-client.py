@@ -274,6 +274,29 @@ def test_a_watch_begins_anew():
             assert seen[-3:] == [('reset', None), ('added', 'b'), ('synced', None)], (bad, seen)
 
 
+def counters(d):
+    d.tell('counters')
+    return d.read()
+
+
+def test_counted():
+    """Each attempt, by verb and outcome, as the server counts them; one that nobody waits for any more too."""
+    with Server(answer(503, {}), answer(200, POD), answer(409, {}), answer(403, {}), answer(201, {'kind': 'Status'}),
+                pod_list('7', 'a'), [stream(event('ADDED', 'b', '8')), HOLD]) as server, Driver(server) as d:
+        d.ask('pod', 'web-1')
+        d.ask('merge-patch', 'web-1', '{}', error='conflict')
+        d.ask('delete', 'web-1', 'abc', '-1', error='forbidden')
+        d.ask('evict', 'web-1', 'abc', '-1')
+        assert counters(d)['ended'] == {'get server': 1, 'get ok': 1, 'patch conflict': 1, 'delete forbidden': 1,
+                                        'post ok': 1}, counters(d)
+        d.tell('watch', '0')
+        assert watch_events(d, 4)[-1] == ('added', 'b')
+        d.tell('unwatch')
+        got = counters(d)
+        assert got['requests'] == sum(got['ended'].values()) == len(server.requests), (got, server.requests)
+        assert got['ended']['get ok'] == 2 and got['ended'].get('watch cancelled') == 1, got
+
+
 def test_freed_under_way():
     """Nothing leaks or is called when the client goes while requests and a watch are unanswered."""
     with Server(HOLD) as server, Driver(server) as d:
