@@ -45,6 +45,10 @@ log: {format: json, level: debug}
 report: {listen: ":9464"}
 '''
 
+# kubernetes.drain.file is written by the sidecar into a volume that it shares with the application.
+SHARED = [{'op': 'add', 'path': '/spec/template/spec/initContainers/0/volumeMounts/-',
+           'value': {'name': 'shared', 'mountPath': '/shared'}}]
+
 
 @contextlib.contextmanager
 def cluster(**options):
@@ -77,7 +81,8 @@ def kustomization(folder, documents, rbac):
     at = lambda *p: os.path.relpath(os.path.join(DEPLOY, *p), os.path.realpath(folder)) # pylint: disable=unnecessary-lambda-assignment
     with open(os.path.join(folder, 'kustomization.yaml'), 'w', encoding='utf-8') as f:
         json.dump({'apiVersion': 'kustomize.config.k8s.io/v1beta1', 'kind': 'Kustomization', 'namespace': NAMESPACE,
-                   'resources': ['objects.yaml', at('rbac', rbac)], 'components': [at('overlays', 'same-uid')]}, f)
+                   'resources': ['objects.yaml', at('rbac', rbac)], 'components': [at('overlays', 'same-uid')],
+                   'patches': [{'target': {'labelSelector': 'plateau.dev/sidecar=true'}, 'patch': json.dumps(SHARED)}]}, f)
 
 
 class Fleet:

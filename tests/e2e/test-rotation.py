@@ -37,7 +37,7 @@ def run(replicas, times):
         fleet = Fleet(plane, kubelet, replicas=replicas, min_available=replicas)
         fleet.wait_ready()
         fleet.endpoints.count_from_now()
-        load = fleet.load()
+        load = fleet.load(sessions=12, session_s=(2.0, 12.0)) # longer than it takes to be out of the endpoints
         try:
             rotate_all(fleet, times, load)
         finally:
