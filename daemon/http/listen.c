@@ -81,12 +81,13 @@ int listen_open(const ListenAddress *a) {
         return fd;
 }
 
-unsigned listen_port(int fd) {
-        struct sockaddr_storage addr;
-        socklen_t len = sizeof(addr);
+unsigned listen_address_port(const ListenAddress *a) {
+        return ntohs(a->addr.ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)&a->addr)->sin6_port
+                                                   : ((const struct sockaddr_in *)&a->addr)->sin_port);
+}
 
-        if (getsockname(fd, (struct sockaddr *)&addr, &len) < 0)
-                return 0;
-        return ntohs(addr.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&addr)->sin6_port
-                                                : ((struct sockaddr_in *)&addr)->sin_port);
+unsigned listen_port(int fd) {
+        ListenAddress a = {.len = sizeof(a.addr)};
+
+        return getsockname(fd, (struct sockaddr *)&a.addr, &a.len) < 0 ? 0 : listen_address_port(&a);
 }

@@ -20,6 +20,9 @@ typedef struct ListenAddress {
 /* listen_parse() - "127.0.0.1:9464", "[::1]:9464", ":9464"; port 0 lets the kernel choose. Return: 0; -EINVAL. */
 int listen_parse(const char *s, ListenAddress *ret) _must_check_;
 
+/* listen_address_port() - 0: the kernel is to choose. */
+unsigned listen_address_port(const ListenAddress *a);
+
 /* listen_open() - a listening socket, non-blocking, close-on-exec. Return: descriptor (Owner: caller) or negative
  * errno. */
 int listen_open(const ListenAddress *a) _must_check_;

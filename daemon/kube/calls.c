@@ -77,7 +77,7 @@ static void spoil(KubeAnswer *a, const char *kind) {
         snprintf(a->why, sizeof(a->why), "the API server's answer is no %s with a name and uid", kind);
 }
 
-static KubePodLens lens_of(const KubeClient *c) {
+KubePodLens kube_pod_lens(const KubeClient *c) {
         const KubeConfig *config = kube_client_config(c);
 
         return (KubePodLens){.main = config->container, .alive_port = config->port, .gate = config->gate};
@@ -88,7 +88,7 @@ static void tell_plain(const KubeCall *call, KubeAnswer *a) {
 }
 
 static void tell_pod(const KubeCall *call, KubeAnswer *a) {
-        KubePodLens lens = lens_of(call->client);
+        KubePodLens lens = kube_pod_lens(call->client);
         KubePod pod;
 
         if (a->error == KUBE_OK && (!kube_object_is(a->body, "Pod") || kube_pod_decode(a->body, &lens, &pod) < 0))
@@ -292,7 +292,7 @@ static int list_send(KubeCall *call, const char *prefix, const char *resource, u
 }
 
 static void page_pod(KubeCall *call, const json_t *item) {
-        KubePodLens lens = lens_of(call->client);
+        KubePodLens lens = kube_pod_lens(call->client);
         KubePod pod;
 
         if (kube_pod_decode(item, &lens, &pod) == 0)

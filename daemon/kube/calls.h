@@ -37,6 +37,9 @@ typedef enum KubePatch {
 /* kube_call_cancel() - forget it; the server may still do it. Return: NULL. */
 KubeCall *kube_call_cancel(KubeCall *call);
 
+/* kube_pod_lens() - with which this client's pods are decoded. Owner: the client. */
+KubePodLens kube_pod_lens(const KubeClient *c);
+
 /* kube_pod_get() - one pod of any name: our own, or the holder of a slot. */
 int kube_pod_get(KubeClient *c, const char *name, KubePodFn done, void *userdata, KubeCall **ret) _must_check_;
 

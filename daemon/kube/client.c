@@ -297,6 +297,11 @@ const KubeConfig *kube_client_config(const KubeClient *c) {
         return &c->config;
 }
 
+void kube_client_look_for(KubeClient *c, unsigned port, const char *gate) {
+        c->config.port = port;
+        snprintf(c->config.gate, sizeof(c->config.gate), "%s", gate);
+}
+
 const KubeCounters *kube_client_counters(const KubeClient *c) {
         return &c->counters;
 }

@@ -70,6 +70,8 @@ int kube_request(KubeClient *c, const KubeSpec *spec, KubeDoneFn done, void *use
 KubeRequest *kube_request_cancel(KubeRequest *r);
 /* kube_client_config() - as given to kube_client_new(). Owner: the client. */
 const KubeConfig *kube_client_config(const KubeClient *c);
+/* kube_client_look_for() - what of the configuration may change: our port, our readiness gate. */
+void kube_client_look_for(KubeClient *c, unsigned port, const char *gate);
 /* kube_client_counters() - Owner: the client. */
 const KubeCounters *kube_client_counters(const KubeClient *c);
 /* kube_verb_name() - "get"; kube_outcome_name() - kube_error_name() or "cancelled". Owner: static. */

@@ -39,6 +39,7 @@ static void on_answer(void *userdata, const KubeAnswer *a) {
 
         k->command_call = NULL;
         look_note(k, a);
+        k->pod_in_doubt = true;
         k->reply_next = reply_of(a);
         look_pod_now(k, now);
         kube_changed(k);
@@ -114,10 +115,9 @@ static int give_patch(Kube *k, json_t *patch) {
 static int give_detach(Kube *k, uint64_t now) {
         if (k->pod.template_hash[0]) {
                 snprintf(k->hash, sizeof(k->hash), "%s", k->pod.template_hash);
-                snprintf(k->owner_uid, sizeof(k->owner_uid), "%s", k->set.uid);
+                snprintf(k->owner, sizeof(k->owner), "%s", k->set.name);
                 rotate_write_down(k); /* what is to be restored, before it goes */
         }
-        k->ready_before = k->peers_known ? k->peers.ready : UINT_MAX;
         k->detached_usec = now;
         k->replacement_ready_usec = 0;
         return give_patch(k, detach_patch(k, now));

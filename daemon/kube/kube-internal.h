@@ -1,23 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the parts of the driver share. kube.c is the facade, look.c reads the cluster, rotate.c turns what is known into
- * facts and asks the machine, command.c carries out what it says. Nobody else includes this.
+ * What the parts of the driver share. kube.c is the facade, look.c reads single objects of the cluster, follow.c
+ * watches sets of them, rotate.c turns what is known into facts and asks the machine, command.c carries out what it
+ * says. Nobody else includes this.
  */
 #pragma once
 
 #include "kube/calls.h"
 #include "kube/drain.h"
 #include "kube/events.h"
+#include "kube/fields.h"
 #include "kube/headroom.h"
 #include "kube/kube.h"
 #include "kube/plan.h"
 #include "kube/reap.h"
 #include "kube/slots.h"
 #include "kube/state-file.h"
+#include "kube/watch.h"
 #include "util/clock.h"
 
 /* What is read of the cluster, each by at most one request at a time. */
-typedef enum LookKind { LOOK_POD, LOOK_OWNER, LOOK_DEPLOYMENT, LOOK_PEERS, LOOK_ENDPOINT, _LOOK_MAX } LookKind;
+typedef enum LookKind { LOOK_POD, LOOK_OWNER, LOOK_DEPLOYMENT, _LOOK_MAX } LookKind;
 
 typedef struct Look1 {
         KubeCall *call;
@@ -37,11 +40,26 @@ typedef enum AccessKind {
         _ACCESS_MAX,
 } AccessKind;
 
-/* Pods of our ReplicaSet but us, as the last list had them. */
+/* Pods of our ReplicaSet but us, while they are followed. */
 typedef struct Peers {
+        bool known;
         unsigned ready, unready;
         bool stuck; /* one that is not ready cannot start */
 } Peers;
+
+/* What a watch told, of each object what matters. */
+typedef struct FollowSeen {
+        uint64_t id;
+        bool ready, stuck;
+} FollowSeen;
+
+typedef struct FollowSet {
+        KubeWatch *watch; /* NULL: not wanted, or it could not begin */
+        uint64_t begun_usec;
+        FollowSeen *seen;
+        unsigned n, allocated;
+        bool known, overflow; /* all were told; there were too many to keep */
+} FollowSet;
 
 struct ActionRun {
         Kube *kube;
@@ -75,6 +93,7 @@ struct Kube {
         unsigned net_failures; /* in a row */
         char last_error[200];
         bool pod_known, pod_gone;
+        bool pod_in_doubt; /* a command's answer came and the pod was not seen since */
         KubePod pod;
         uint64_t limit_first_bytes; /* the main container's, as we found it */
         bool set_known;
@@ -82,21 +101,23 @@ struct Kube {
         bool deployment_known;
         KubeDeployment deployment;
         char revision[32]; /* of the Deployment when the rotation began */
-        Peers peers, counting;
-        bool peers_known;
+        FollowSet peer_set, slice_set;
+        Peers peers;
+        bool selected;         /* the watch of the peers has us among them: our label is there */
         unsigned ready_before; /* peers, when the label went; UINT_MAX = not known */
         uint64_t replacement_ready_usec, detached_usec;
         bool endpoint_known;
         uint64_t endpoint_off_usec;
         KubeAccess access[_ACCESS_MAX];
         unsigned access_next;
+        uint64_t access_usec; /* when it was asked last */
         KubeCall *access_call;
         bool gate_told;
 
         /* the rotation */
         KubeMachine machine;
         uint64_t seq;
-        char boot_id[40], hash[64], owner_uid[64];
+        char boot_id[40], hash[64], owner[KUBE_NAME_MAX]; /* the latter two: what the label was, whose it was */
         bool resumed;
         KubePlan plan;
         KubeReply reply, reply_next; /* reply_next waits for a look at the pod */
@@ -110,6 +131,7 @@ struct Kube {
         uint64_t drain_begin_usec;
         KubeLearned learned;
         const char *held_reason; /* why NORMAL stays, though a rotation is wanted */
+        uint64_t turn_usec;      /* since when a slot is ours and LEASE_WAIT lasts only for what is still to be read */
 
         uint64_t forecast_next_usec;
         ActionRun *run;
@@ -128,7 +150,9 @@ void kube_changed(Kube *k); /* the host is told, later */
 void look_mind(Kube *k, uint64_t now);
 /* look_pod_now() - the pod again, whatever was known. */
 void look_pod_now(Kube *k, uint64_t now);
-/* look_is_fresh() - enough is known, and lately, to decide on a rotation. */
+/* look_is_known() - enough is known to decide on a rotation; look_is_fresh(): and lately enough to begin with it.
+ * Without the API there is no more to know. */
+bool look_is_known(const Kube *k);
 bool look_is_fresh(const Kube *k, uint64_t now);
 /* look_note() - what an answer says of the API itself. */
 void look_note(Kube *k, const KubeAnswer *a);
@@ -136,6 +160,17 @@ void look_take_pod(Kube *k, const KubePod *pod, uint64_t now);
 bool look_api(const Kube *k);
 void look_done(Kube *k);
 const char *look_workload(const Kube *k);
+/* look_template_hash() - the value of our label pod-template-hash, also of one that we took off; "" = none. */
+const char *look_template_hash(const Kube *k);
+/* look_refresh() - all objects again, where what is known is not of these seconds. */
+void look_refresh(Kube *k, uint64_t now);
+
+/* follow.c */
+/* follow_mind() - begin and end what the present state has watched. */
+void follow_mind(Kube *k, uint64_t now);
+/* follow_is_settled() - what is to be known before the label goes is known, or will not be. */
+bool follow_is_settled(const Kube *k, uint64_t now);
+void follow_done(Kube *k);
 
 /* command.c */
 /* command_give() - carry it out: the reply comes into k->reply, once it can be seen in the pod. */
@@ -150,6 +185,8 @@ void rotate_write_down(Kube *k);
 /* rotate_step() - facts, machine, command, levels. @target: may be NULL: then a drain begins at the next tick. */
 void rotate_step(Kube *k, const Target *target, uint64_t now);
 void rotate_facts(Kube *k, uint64_t now, KubeFacts *ret);
+/* rotate_has_slot() - ours, or none is needed. */
+bool rotate_has_slot(const Kube *k);
 /* rotate_resume() - what was written down before, by us or an earlier one of us. @text: of the annotation; NULL: the
  * file. */
 void rotate_resume(Kube *k, const char *text, uint64_t now);

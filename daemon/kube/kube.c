@@ -11,7 +11,6 @@
 #include "util/rootfs.h"
 
 #define STATE_DIR_DEFAULT "/var/lib/plateau"
-#define SIDECAR_PORT      9464
 #define STOP_LOOK_USEC    (50 * USEC_PER_MSEC)
 
 /* ---- the host is told from the loop ---- */
@@ -297,7 +296,7 @@ static int connect_api(Kube *k) {
         k->in_cluster = r == 0;
         if (r < 0)
                 return r == -ENOENT || r == -EINVAL ? 0 : r;
-        k->config.port = SIDECAR_PORT;
+        k->config.port = k->options.port;
         snprintf(k->config.gate, sizeof(k->config.gate), "%s", k->options.readiness_gate);
         r = kube_client_new(k->event, &k->config, &k->client, k->why, sizeof(k->why));
         if (r == 0)
@@ -342,6 +341,8 @@ int kube_set_options(Kube *k, const KubeOptions *options) {
                      options->slot_ttl_usec != k->options.slot_ttl_usec;
 
         k->options = *options;
+        if (k->client)
+                kube_client_look_for(k->client, options->port, options->readiness_gate);
         if (slots && k->slots && !kube_state_is_rotating(k->machine.state))
                 k->slots = kube_slots_free(k->slots); /* made anew at the next step */
         return 0;

@@ -6,15 +6,18 @@
 
 #define FRESH_USEC       (20 * USEC_PER_SEC)
 #define RETRY_START_USEC (15 * USEC_PER_SEC) /* while nothing is known of our own pod */
+#define ACCESS_USEC      (10 * USEC_PER_MINUTE) /* rights are given and taken while a pod lives */
 #define NET_FAILURES     2u                  /* in a row: the API is away */
 
-/* How often each is read in a state; 0 = not at all. In NORMAL only what a rotation that is wanted has to know, and the
- * pod until it is known: at rest nothing is asked. Together within the client's one request a second. */
+/* How often each is read in a state; 0 = not at all. In NORMAL only while a rotation is wanted, and the pod until it is
+ * known: at rest nothing is asked. A fleet that waits for its turn asks rarely; whose turn it is looks anew before it
+ * begins (look_refresh). Together within the client's one request a second. */
 static const uint8_t every_s[_KUBE_STATE_MAX][_LOOK_MAX] = {
-        [KUBE_STATE_LEASE_WAIT] = {[LOOK_POD] = 15, [LOOK_OWNER] = 15, [LOOK_DEPLOYMENT] = 15, [LOOK_PEERS] = 15},
+        [KUBE_STATE_NORMAL] = {[LOOK_POD] = 120, [LOOK_OWNER] = 120, [LOOK_DEPLOYMENT] = 120},
+        [KUBE_STATE_LEASE_WAIT] = {[LOOK_POD] = 60, [LOOK_OWNER] = 60, [LOOK_DEPLOYMENT] = 60},
         [KUBE_STATE_SURGING] = {[LOOK_POD] = 3},
-        [KUBE_STATE_WAIT_READY] = {[LOOK_POD] = 6, [LOOK_OWNER] = 8, [LOOK_DEPLOYMENT] = 10, [LOOK_PEERS] = 2},
-        [KUBE_STATE_UNREADY] = {[LOOK_POD] = 5, [LOOK_ENDPOINT] = 1},
+        [KUBE_STATE_WAIT_READY] = {[LOOK_POD] = 6, [LOOK_OWNER] = 8, [LOOK_DEPLOYMENT] = 10},
+        [KUBE_STATE_UNREADY] = {[LOOK_POD] = 5},
         [KUBE_STATE_DRAINING] = {[LOOK_POD] = 5},
         [KUBE_STATE_TERMINATING] = {[LOOK_POD] = 2},
         [KUBE_STATE_IN_PLACE] = {[LOOK_POD] = 15},
@@ -50,6 +53,7 @@ void look_take_pod(Kube *k, const KubePod *pod, uint64_t now) {
                 snprintf(k->config.uid, sizeof(k->config.uid), "%s", pod->uid);
         k->pod = *pod;
         k->pod_known = true;
+        k->pod_in_doubt = false;
         if (!k->limit_first_bytes)
                 k->limit_first_bytes = pod->main_limit_bytes;
         if (first && !k->resumed)
@@ -133,14 +137,17 @@ static void on_deployment(void *userdata, const KubeAnswer *a, const KubeDeploym
         rotate_step(k, NULL, now_boot_usec());
 }
 
+static bool is_set(const KubePod *p) {
+        return p->has_owner && strcmp(p->owner.kind, "ReplicaSet") == 0;
+}
+
 static bool has_set(const Kube *k) {
-        return k->pod_known && ((k->pod.has_owner && strcmp(k->pod.owner.kind, "ReplicaSet") == 0) || k->set_known);
+        return k->pod_known && (is_set(&k->pod) || k->set_known || k->owner[0]);
 }
 
 /* Once detached, the pod names it no more. */
 static int ask_owner(Kube *k, KubeCall **ret) {
-        const char *name =
-                k->pod.has_owner && strcmp(k->pod.owner.kind, "ReplicaSet") == 0 ? k->pod.owner.name : k->set.name;
+        const char *name = is_set(&k->pod) ? k->pod.owner.name : k->set_known ? k->set.name : k->owner;
 
         return has_set(k) && name[0] ? kube_replicaset_get(k->client, name, on_set, k, ret) : -ENOENT;
 }
@@ -164,70 +171,8 @@ const char *look_workload(const Kube *k) {
                                                                                                 : "";
 }
 
-/* ---- the others of our ReplicaSet ---- */
-
-static const char *template_hash(const Kube *k) {
+const char *look_template_hash(const Kube *k) {
         return k->pod.template_hash[0] ? k->pod.template_hash : k->hash;
-}
-
-static void on_peer(void *userdata, const KubePod *pod) {
-        static const char *const hopeless[] = {"ImagePullBackOff",           "ErrImagePull",
-                                               "InvalidImageName",           "CrashLoopBackOff",
-                                               "CreateContainerConfigError", "CreateContainerError"};
-        Kube *k = userdata;
-
-        if (strcmp(pod->uid, k->config.uid) == 0 || pod->deleting)
-                return;
-        if (pod->ready) {
-                k->counting.ready++;
-                return;
-        }
-        k->counting.unready++;
-        for (size_t i = 0; i < ELEMENTSOF(hopeless); i++)
-                if (strcmp(pod->waiting_reason, hopeless[i]) == 0)
-                        k->counting.stuck = true;
-}
-
-static void on_peers(void *userdata, const KubeAnswer *a) {
-        Kube *k = userdata;
-
-        took(k, LOOK_PEERS, a);
-        if (a->error == KUBE_OK) {
-                k->peers = k->counting;
-                k->peers_known = true;
-        }
-        rotate_step(k, NULL, now_boot_usec());
-}
-
-static int ask_peers(Kube *k, KubeCall **ret) {
-        char selector[128];
-
-        if (!template_hash(k)[0])
-                return -ENOENT;
-        k->counting = (Peers){0};
-        snprintf(selector, sizeof(selector), "pod-template-hash=%s", template_hash(k));
-        return kube_pods_list(k->client, selector, on_peer, on_peers, k, ret);
-}
-
-/* ---- our endpoint ---- */
-
-static void on_endpoint(void *userdata, const KubeAnswer *a, const KubeEndpoint *e) {
-        Kube *k = userdata;
-        uint64_t now = now_boot_usec();
-
-        took(k, LOOK_ENDPOINT, a);
-        k->endpoint_known = e != NULL;
-        if (e && e->ready)
-                k->endpoint_off_usec = 0;
-        else if (e && !k->endpoint_off_usec)
-                k->endpoint_off_usec = now;
-        rotate_step(k, NULL, now);
-}
-
-static int ask_endpoint(Kube *k, KubeCall **ret) {
-        if (k->access[ACCESS_ENDPOINTS].known && !k->access[ACCESS_ENDPOINTS].allowed)
-                return -EACCES;
-        return kube_endpoints_list(k->client, k->config.uid, NULL, on_endpoint, k, ret);
 }
 
 /* ---- what we may ---- */
@@ -278,8 +223,9 @@ static void ask_access(Kube *k) {
 typedef int (*AskFn)(Kube *k, KubeCall **ret);
 
 static const AskFn ask[_LOOK_MAX] = {
-        [LOOK_POD] = ask_pod,     [LOOK_OWNER] = ask_owner,       [LOOK_DEPLOYMENT] = ask_deployment,
-        [LOOK_PEERS] = ask_peers, [LOOK_ENDPOINT] = ask_endpoint,
+        [LOOK_POD] = ask_pod,
+        [LOOK_OWNER] = ask_owner,
+        [LOOK_DEPLOYMENT] = ask_deployment,
 };
 
 /* @every: at least so long after the last one was asked. */
@@ -303,8 +249,10 @@ static void mind_start(Kube *k, uint64_t now) {
                 mind_one(k, LOOK_OWNER, RETRY_START_USEC, now);
         if (k->set_known && is_deployment(&k->set) && !k->deployment_known)
                 mind_one(k, LOOK_DEPLOYMENT, 10 * USEC_PER_MINUTE, now);
-        if (!k->access_call && k->access_next == 0)
+        if (!k->access_call && k->access_next == 0) {
+                k->access_usec = now;
                 ask_access(k);
+        }
 }
 
 void look_mind(Kube *k, uint64_t now) {
@@ -313,33 +261,44 @@ void look_mind(Kube *k, uint64_t now) {
         if (!k->client || k->pod_gone)
                 return;
         mind_start(k, now);
-        if (!k->looks[LOOK_POD].answered_usec)
+        if (!k->looks[LOOK_POD].answered_usec || (s == KUBE_STATE_NORMAL && !k->need.rotate))
                 return;
-        if (s == KUBE_STATE_NORMAL && k->need.rotate)
-                s = KUBE_STATE_LEASE_WAIT; /* the same has to be known before as while waiting */
         for (LookKind i = 0; i < _LOOK_MAX; i++)
                 if (every_s[s][i])
                         mind_one(k, i, every_s[s][i] * USEC_PER_SEC, now);
 }
 
+void look_refresh(Kube *k, uint64_t now) {
+        if (!k->client || k->pod_gone || !k->looks[LOOK_POD].answered_usec)
+                return;
+        if (!k->access_call && k->access_next == _ACCESS_MAX && now >= k->access_usec + ACCESS_USEC) {
+                k->access_next = 0; /* what was true remains until it is answered */
+                k->access_usec = now;
+                ask_access(k);
+        }
+        for (LookKind i = 0; i < _LOOK_MAX; i++)
+                mind_one(k, i, FRESH_USEC / 2, now);
+}
+
 /* A look that is refused or fails has been answered too: the plan then does without. */
-bool look_is_fresh(const Kube *k, uint64_t now) {
-        static const LookKind wanted[] = {LOOK_POD, LOOK_OWNER, LOOK_DEPLOYMENT, LOOK_PEERS};
+static bool is_answered(const Kube *k, uint64_t since) {
+        for (LookKind i = 0; i < _LOOK_MAX; i++) {
+                const Look1 *l = &k->looks[i];
+                bool applies = i == LOOK_POD ||
+                               (has_set(k) && (i != LOOK_DEPLOYMENT || (k->set_known && is_deployment(&k->set))));
 
-        if (!k->client || !look_api(k))
-                return true;
-        if (k->access_next < _ACCESS_MAX)
-                return false;
-        for (size_t i = 0; i < ELEMENTSOF(wanted); i++) {
-                const Look1 *l = &k->looks[wanted[i]];
-                bool applies =
-                        wanted[i] == LOOK_POD ||
-                        (has_set(k) && (wanted[i] != LOOK_DEPLOYMENT || (k->set_known && is_deployment(&k->set))));
-
-                if (applies && !l->failed && (!l->answered_usec || now > l->answered_usec + FRESH_USEC))
+                if (applies && !l->failed && (!l->answered_usec || l->answered_usec < since))
                         return false;
         }
-        return true;
+        return k->access_next == _ACCESS_MAX;
+}
+
+bool look_is_known(const Kube *k) {
+        return !look_api(k) || is_answered(k, 1);
+}
+
+bool look_is_fresh(const Kube *k, uint64_t now) {
+        return !look_api(k) || is_answered(k, now - min_of(now, FRESH_USEC));
 }
 
 void look_done(Kube *k) {

@@ -60,6 +60,7 @@ int kube_deployment_decode(const json_t *o, KubeDeployment *ret) {
         ret->deleting = kube_field(o, "metadata deletionTimestamp");
         ret->replicas = field_i32(o, "spec replicas", 1);
         ret->min_ready_s = field_i32(o, "spec minReadySeconds", 0);
+        ret->available = field_i32(o, "status availableReplicas", 0);
         ret->rolling = is_rolling(o, ret->replicas);
         return 0;
 }

@@ -21,6 +21,7 @@ typedef struct KubeDeployment {
         char name[KUBE_NAME_MAX], uid[KUBE_UID_MAX], revision[32];
         bool paused, deleting;
         int32_t replicas, min_ready_s;
+        int32_t available; /* pods of any template, for min_ready_s */
         bool rolling; /* pods of an older template are left, or the controller has not seen the last change */
 } KubeDeployment;
 

@@ -27,6 +27,7 @@ typedef struct KubePorts {
 } KubePorts;
 
 typedef struct KubeOptions {
+        unsigned port;                 /* ours, of report.listen: whose /alive a livenessProbe asks; 0 = none */
         bool enabled;                  /* method is kubernetes, or kubernetes.enabled: true (Events, annotation only) */
         KubeStrategy strategy;         /* kubernetes.strategy; default auto */
         uint64_t replace_timeout_usec; /* the replacement must be Ready within; default 5 min */

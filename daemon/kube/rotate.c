@@ -11,6 +11,7 @@
 
 #define STEPS_MAX 6u /* in one go: a state entered may be left at once */
 #define BEAT_USEC USEC_PER_SEC
+#define TURN_USEC (15 * USEC_PER_SEC) /* to look at everything anew; then it begins with what it has */
 
 /* ---- facts ---- */
 
@@ -28,12 +29,28 @@ static KubeRight right(const Kube *k, AccessKind a) {
         return k->access[a].allowed ? KUBE_RIGHT_YES : KUBE_RIGHT_NO;
 }
 
-static KubeSlotFact slot(const Kube *k) {
+static KubeSlotFact slot_told(const Kube *k) {
         if (k->options.slots == 0 || !k->client)
                 return KUBE_SLOT_NOT_NEEDED;
         if (!k->slots) /* whose workload we are has not been read; whoever has none is alone */
                 return k->pod_known && !k->pod.has_owner && !k->set_known ? KUBE_SLOT_NOT_NEEDED : KUBE_SLOT_WAITING;
         return kube_slots_fact(k->slots);
+}
+
+bool rotate_has_slot(const Kube *k) {
+        KubeSlotFact f = slot_told(k);
+
+        return f == KUBE_SLOT_HELD || f == KUBE_SLOT_NOT_NEEDED;
+}
+
+/* Whoever has got it looks at everything once more before it begins, since it may have waited for hours. */
+static KubeSlotFact slot(const Kube *k, uint64_t now) {
+        KubeSlotFact f = slot_told(k);
+
+        if (k->machine.state != KUBE_STATE_LEASE_WAIT || !rotate_has_slot(k) || !look_api(k) ||
+            now >= k->turn_usec + TURN_USEC)
+                return f;
+        return look_is_fresh(k, now) && follow_is_settled(k, now) ? f : KUBE_SLOT_WAITING;
 }
 
 static bool is_unwanted(const Kube *k) {
@@ -46,20 +63,27 @@ static bool is_rolled(const Kube *k) {
         return k->deployment_known && k->revision[0] && strcmp(k->revision, k->deployment.revision) != 0;
 }
 
-/* As many as serve beside us now, and one more; never more than are wanted at all. */
+/* As many as served beside us when we left, and one more; never more than are wanted at all. */
 static unsigned replicas_needed(const Kube *k) {
         unsigned wanted = k->set_known && k->set.replicas > 0 ? (unsigned)k->set.replicas : 1;
 
         return k->ready_before == UINT_MAX ? wanted : min_of(wanted, k->ready_before + 1);
 }
 
+/* A new template's pods have another hash: then the rollout's end is the replacement. */
+static bool is_replaced(const Kube *k) {
+        const KubeDeployment *d = &k->deployment;
+
+        if (is_rolled(k))
+                return !d->rolling && d->available >= d->replicas;
+        return k->peers.known && !k->selected && k->peers.ready >= replicas_needed(k);
+}
+
 /* By counting and not by time stamps: those of the API server are of another clock. */
 static void look_for_replacement(Kube *k, uint64_t now) {
-        const Look1 *l = &k->looks[LOOK_PEERS];
-
-        if (k->machine.state != KUBE_STATE_WAIT_READY || !k->peers_known || l->asked_usec < k->detached_usec)
+        if (k->machine.state != KUBE_STATE_WAIT_READY)
                 return;
-        if (k->peers.ready < replicas_needed(k))
+        if (!is_replaced(k))
                 k->replacement_ready_usec = 0;
         else if (!k->replacement_ready_usec)
                 k->replacement_ready_usec = now;
@@ -125,17 +149,17 @@ void rotate_facts(Kube *k, uint64_t now, KubeFacts *ret) {
                 .rotate = k->need.rotate,
                 .eta_usec = k->need.eta_lo_usec,
                 .main_id = k->need.pid ? k->need.start_ticks : 0,
-                .pod_known = k->pod_known && k->reply_next == KUBE_REPLY_NONE && k->reply != KUBE_REPLY_LOST,
+                .pod_known = k->pod_known && !k->pod_in_doubt && k->reply_next == KUBE_REPLY_NONE,
                 .pod_gone = k->pod_gone,
                 .pod_deleting = k->pod_known && k->pod.deleting,
                 .detached = k->pod_known && is_detached(&k->pod),
                 .pod_age_usec = k->pod_known ? pod_age(k) : 0,
                 .young = k->learned.young,
                 .api = look_api(k),
-                .slot = slot(k),
+                .slot = slot(k, now),
                 .unwanted = is_unwanted(k),
                 .rolled = is_rolled(k),
-                .replacement_failed = (k->set_known && k->set.replicafailure[0]) || (k->peers_known && k->peers.stuck),
+                .replacement_failed = (k->set_known && k->set.replicafailure[0]) || (k->peers.known && k->peers.stuck),
                 .endpoint_off_usec = k->endpoint_off_usec,
                 .endpoint_known = k->endpoint_known,
                 .drain_done = k->drain && k->drained.end != DRAIN_GOES_ON,
@@ -159,11 +183,12 @@ void rotate_facts(Kube *k, uint64_t now, KubeFacts *ret) {
 /* ---- written down ---- */
 
 void rotate_saved(const Kube *k, KubeSaved *ret) {
-        *ret = (KubeSaved){.seq = k->seq, .machine = k->machine};
+        *ret = (KubeSaved){.seq = k->seq, .machine = k->machine, .ready_before = k->ready_before};
         snprintf(ret->uid, sizeof(ret->uid), "%s", k->config.uid);
         snprintf(ret->boot_id, sizeof(ret->boot_id), "%s", k->boot_id);
         snprintf(ret->hash, sizeof(ret->hash), "%s", k->hash);
-        snprintf(ret->owner_uid, sizeof(ret->owner_uid), "%s", k->owner_uid);
+        snprintf(ret->owner, sizeof(ret->owner), "%s", k->owner);
+        snprintf(ret->revision, sizeof(ret->revision), "%s", k->revision);
 }
 
 void rotate_write_down(Kube *k) {
@@ -186,9 +211,10 @@ static void take_saved(Kube *k, const KubeSaved *s) {
         k->machine = s->machine;
         k->seq = s->seq;
         snprintf(k->hash, sizeof(k->hash), "%s", s->hash);
-        snprintf(k->owner_uid, sizeof(k->owner_uid), "%s", s->owner_uid);
+        snprintf(k->owner, sizeof(k->owner), "%s", s->owner);
+        snprintf(k->revision, sizeof(k->revision), "%s", s->revision);
         k->detached_usec = s->machine.since_usec;
-        k->ready_before = UINT_MAX;
+        k->ready_before = s->ready_before;
         kube_changed(k);
 }
 
@@ -320,11 +346,11 @@ static void on_entered(Kube *k, const KubeStep *step, const KubeFacts *f, uint64
                 snprintf(k->revision, sizeof(k->revision), "%s", k->deployment_known ? k->deployment.revision : "");
                 k->learned.young = f->pod_age_usec < k->options.min_pod_age_usec ? k->learned.young + 1 : 0;
                 k->replacement_ready_usec = 0;
+                k->ready_before = UINT_MAX;
         }
         if (s == KUBE_STATE_UNREADY) {
                 k->endpoint_known = false;
                 k->endpoint_off_usec = 0;
-                k->looks[LOOK_ENDPOINT].asked_usec = 0;
         }
         if (step->reason == KUBE_REASON_REPLACED)
                 k->learned.replace_usec =
@@ -334,7 +360,7 @@ static void on_entered(Kube *k, const KubeStep *step, const KubeFacts *f, uint64
         if (k->slots && kube_state_wants_slot(s))
                 kube_slots_learn(k->slots, &k->learned);
         if (s == KUBE_STATE_NORMAL)
-                k->hash[0] = k->owner_uid[0] = '\0';
+                k->hash[0] = k->owner[0] = '\0';
         k->reply = KUBE_REPLY_NONE;
         k->reply_next = KUBE_REPLY_NONE;
 }
@@ -385,17 +411,29 @@ static void mind_beat(Kube *k, uint64_t now) {
                 sd_event_source_set_enabled(k->beat, SD_EVENT_ONESHOT);
 }
 
+/* From the moment in which the slot is ours. */
+static void mind_turn(Kube *k, uint64_t now) {
+        if (k->machine.state != KUBE_STATE_LEASE_WAIT || !rotate_has_slot(k))
+                k->turn_usec = USEC_INFINITY - TURN_USEC;
+        else {
+                k->turn_usec = min_of(k->turn_usec, now);
+                look_refresh(k, now);
+        }
+}
+
 void rotate_step(Kube *k, const Target *target, uint64_t now) {
         KubeFacts f;
 
         look_mind(k, now);
         rotate_facts(k, now, &f);
         /* in no hurry: first what there is to know */
-        if (k->machine.state == KUBE_STATE_NORMAL && f.rotate && !look_is_fresh(k, now) &&
+        if (k->machine.state == KUBE_STATE_NORMAL && f.rotate && !look_is_known(k) &&
             f.eta_usec > kube_machine_need_usec(KUBE_STRATEGY_SIGNAL, &f, &k->options))
                 f.rotate = false;
         for (unsigned i = 0; i < STEPS_MAX && step_once(k, &f, now); i++)
                 rotate_facts(k, now, &f);
+        mind_turn(k, now);
+        follow_mind(k, now);
         mind_slots(k, &f);
         mind_drain(k, target, now);
         mind_gate(k);
@@ -409,5 +447,6 @@ void rotate_done(Kube *k) {
         if (k->note_call)
                 k->note_call = kube_call_cancel(k->note_call);
         k->drain = drain_free(k->drain);
+        follow_done(k);
         sd_event_source_disable_unref(k->beat);
 }

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <jansson.h>
+#include <limits.h>
 #include <string.h>
 
 #include "util/cleanup.h"
@@ -56,7 +57,10 @@ void kube_saved_write(Buf *b, const KubeSaved *s) {
         json_kv_u64(&j, "seq", s->seq);
         json_kv_string(&j, "boot_id", s->boot_id);
         json_kv_string(&j, "hash", s->hash);
-        json_kv_string(&j, "owner_uid", s->owner_uid);
+        json_kv_string(&j, "owner", s->owner);
+        json_kv_string(&j, "revision", s->revision);
+        if (s->ready_before != UINT_MAX)
+                json_kv_u64(&j, "ready_before", s->ready_before);
         json_kv_string(&j, "state", kube_state_name(m.state));
         json_kv_u64(&j, "strategy", m.strategy);
         json_kv_u64(&j, "reason", m.reason);
@@ -115,11 +119,22 @@ static bool get_machine(const json_t *o, KubeMachine *m) {
         return true;
 }
 
+/* Absent when it was not known. */
+static bool get_before(const json_t *o, unsigned *ret) {
+        uint64_t v = UINT_MAX;
+
+        if (json_object_get(o, "ready_before") && !get_u64(o, "ready_before", UINT_MAX, &v))
+                return false;
+        *ret = (unsigned)v;
+        return true;
+}
+
 static bool get_saved(const json_t *o, KubeSaved *s) {
         return json_is_object(o) && get_text(o, "uid", s->uid, sizeof(s->uid)) &&
                get_u64(o, "seq", UINT64_MAX, &s->seq) && get_text(o, "boot_id", s->boot_id, sizeof(s->boot_id)) &&
-               get_text(o, "hash", s->hash, sizeof(s->hash)) &&
-               get_text(o, "owner_uid", s->owner_uid, sizeof(s->owner_uid)) && get_machine(o, &s->machine);
+               get_text(o, "hash", s->hash, sizeof(s->hash)) && get_text(o, "owner", s->owner, sizeof(s->owner)) &&
+               get_text(o, "revision", s->revision, sizeof(s->revision)) && get_before(o, &s->ready_before) &&
+               get_machine(o, &s->machine);
 }
 
 /* Nothing that is waited for may lie further off than a rotation can take, whoever wrote it. */

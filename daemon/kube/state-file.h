@@ -16,7 +16,9 @@ typedef struct KubeSaved {
         uint64_t seq;       /* counts up with each write: of two, the greater is newer */
         char boot_id[40];   /* times of another boot mean nothing */
         char hash[64];      /* value of pod-template-hash that was taken off; "" = none */
-        char owner_uid[64]; /* of the ReplicaSet that it belonged to */
+        char owner[254];    /* the ReplicaSet that it belonged to, by name; "" with hash "" */
+        char revision[32];  /* of the Deployment when the rotation began; "" = not known */
+        unsigned ready_before; /* others that were ready when the label went; UINT_MAX = not known */
         KubeMachine machine;
 } KubeSaved;
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "http/listen.h"
 #include "settings/check.h"
 #include "settings/origins.h"
 #include "settings/value.h"
@@ -414,6 +415,7 @@ static void settle(Loader *l) {
                            : l->s->action.rotate_method == ROTATE_KUBERNETES
                                    ? l->s->kube.propagate_usec + l->s->kube.drain_usec
                                    : l->s->action.rotate_wait_usec;
+        ListenAddress listen;
 
         for (unsigned i = 0; i < l->s->n_targets; i++)
                 if (!l->s->targets[i].name[0])
@@ -426,6 +428,7 @@ static void settle(Loader *l) {
         if (l->s->action.rotate_method == ROTATE_KUBERNETES &&
             origins_find(l->origins, "kubernetes.enabled", 0)->origin == ORIGIN_DEFAULT)
                 l->s->kube.enabled = true;
+        l->s->kube.port = listen_parse(l->s->report.http_listen, &listen) == 0 ? listen_address_port(&listen) : 0;
 }
 
 static void load_tree(Loader *l) {

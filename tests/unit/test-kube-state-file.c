@@ -4,6 +4,7 @@
  */
 #include "kube/state-file.h"
 
+#include <limits.h>
 #include <sys/stat.h>
 
 #include "unit/unit.h"
@@ -18,7 +19,9 @@ static KubeSaved saved(void) {
                            .seq = 7,
                            .boot_id = BOOT,
                            .hash = "6d4b75cb6d",
-                           .owner_uid = "rs-uid",
+                           .owner = "shop-7c77bccb6c",
+                           .revision = "3",
+                           .ready_before = 2,
                            .machine = {.state = KUBE_STATE_WAIT_READY,
                                        .strategy = KUBE_STRATEGY_DETACH,
                                        .reason = KUBE_REASON_DETACHED,
@@ -46,6 +49,21 @@ static void test_there_and_back(void **state _unused_) {
         assert_int_equal(back.machine.state, KUBE_STATE_WAIT_READY);
         assert_int_equal(back.machine.deadline_usec, s.machine.deadline_usec);
         assert_true(back.machine.touched);
+        assert_string_equal(back.owner, s.owner);
+        assert_string_equal(back.revision, s.revision);
+        assert_int_equal(back.ready_before, 2);
+}
+
+/* Not known is another thing than none. */
+static void test_unknown_before(void **state _unused_) {
+        _cleanup_buf_ Buf b = BUF_NULL;
+        KubeSaved s = saved(), back;
+
+        s.ready_before = UINT_MAX;
+        kube_saved_write(&b, &s);
+        assert_null(strstr(b.data, "ready_before"));
+        assert_int_equal(parse(b.data, &back), 0);
+        assert_int_equal(back.ready_before, UINT_MAX);
 }
 
 static void test_other_pod_and_boot(void **state _unused_) {
@@ -128,9 +146,13 @@ static void test_file(void **state _unused_) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_there_and_back), cmocka_unit_test(test_other_pod_and_boot),
-                cmocka_unit_test(test_damaged),        cmocka_unit_test(test_forms),
-                cmocka_unit_test(test_far_ahead),      cmocka_unit_test(test_file),
+                cmocka_unit_test(test_there_and_back),
+                cmocka_unit_test(test_unknown_before),
+                cmocka_unit_test(test_other_pod_and_boot),
+                cmocka_unit_test(test_damaged),
+                cmocka_unit_test(test_forms),
+                cmocka_unit_test(test_far_ahead),
+                cmocka_unit_test(test_file),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
