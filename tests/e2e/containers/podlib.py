@@ -46,12 +46,12 @@ spec:
     imagePullPolicy: Never
     command: [/bin/sh, -c, 'mkfifo /tmp/p; exec 3<>/tmp/p; exec /mkgrow {grow} <&3']
     resources: {{limits: {{memory: {limit_mib}Mi}}}}
-    securityContext: {{runAsUser: {main_uid}, capabilities: {{drop: [ALL]}}}}
+    securityContext: {{runAsUser: {main_uid}, capabilities: {{{main_drop}}}}}
 '''
 SIDECAR = '''  - name: plateau
     image: localhost/plateau-test:{target}
     imagePullPolicy: Never
-    env: [{{name: PLATEAU_LOG_FORMAT, value: json}}]
+    env: [{{name: PLATEAU_LOG_FORMAT, value: json}}, {env}]
     resources: {{limits: {{memory: 32Mi}}}}
     securityContext: {{runAsUser: {uid}, capabilities: {{drop: [ALL], add: [{add}]}}}}
     volumeMounts: [{{name: config, mountPath: /etc/plateau, readOnly: true}}]
@@ -87,7 +87,7 @@ class Podman:
         self.store = ['--root', store, '--runroot', self.run_root]
         self.lock = open(cache('storage.lock'), 'w', encoding='ascii') # one run at a time: until the process ends
         fcntl.flock(self.lock, fcntl.LOCK_EX)
-        self.tags = []
+        self.tags, self.pods = [], []
 
     def podman(self, *argv, **kwargs):
         return run('podman', *self.store, *argv, env=self.env, cwd=self.dir.name, **kwargs)
@@ -131,40 +131,42 @@ class Podman:
             self.buildah('rm', main)
 
     def close(self):
+        if self.pods:
+            self.podman('pod', 'rm', '-f', '-t', '0', *(p.name for p in self.pods), ok=False)
         if self.tags:
             run('podman', *self.store, 'rmi', '-f', *self.tags, env=self.env, ok=False)
         shutil.rmtree(self.dir.name, ignore_errors=True)
 
 
 class Pod:
-    """A leaking main container with a limit, and our sidecar beside it where `uid` says as whom."""
+    """A leaking main container with a limit, and our sidecar beside it where `uid` says as whom. It stays until the store is
+    closed; `with` tells its last words when what is in it fails."""
 
-    def __init__(self, podman, grow, uid=None, add='', target='plain', main_uid=1000, limit_mib=96, seccomp='true'):
+    def __init__(self, podman, grow, uid=None, add='', target='plain', main_uid=1000, main_drop='drop: [ALL]', limit_mib=96,
+                 seccomp='true', env=''):
         self.podman, self.port, self.limit = podman, free_port(), limit_mib << 20
         self.name = f'plateau-test-{os.getpid()}-{self.port}'
         folder = pathlib.Path(podman.dir.name, self.name)
         folder.mkdir()
         (folder / 'plateau.yaml').write_text(CONFIG.format(port=self.port, seccomp=seccomp))
-        text = POD.format(name=self.name, folder=folder, grow=grow, limit_mib=limit_mib, main_uid=main_uid)
+        text = POD.format(name=self.name, folder=folder, grow=grow, limit_mib=limit_mib, main_uid=main_uid,
+                          main_drop=main_drop)
         if uid is not None:
-            text += SIDECAR.format(uid=uid, add=add, target=target)
+            text += SIDECAR.format(uid=uid, add=add, target=target, env=env)
         os.chmod(podman.dir.name, 0o755)
         self.yaml = folder.with_suffix('.yaml')
         self.yaml.write_text(text)
 
+    def start(self):
+        self.podman.podman('kube', 'play', self.yaml)
+
     def __enter__(self):
-        try:
-            self.podman.podman('kube', 'play', self.yaml)
-        except BaseException:
-            self.__exit__(None)
-            raise
         return self
 
     def __exit__(self, kind, *_):
         if kind:
             for e in self.log()[-40:]:
                 print('#', e['event'], e['message'], flush=True)
-        self.podman.podman('pod', 'rm', '-f', '-t', '0', self.name, ok=False)
 
     def state(self, container='main'):
         """(running, exit code)"""
