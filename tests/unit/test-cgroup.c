@@ -34,6 +34,9 @@ static void test_finds_and_reads(void **state _unused_) {
                 {"v2, own view, at its root", "v2", "0::/\n",
                  7, 0, 2, G | L | E | P, 423 * M + 131072, 512 * M, 700 * M},
                 {"v2, another process' view", "v2", "0::/../main\n", 8, -ENOENT, 0, 0, 0, 0, 0},
+                {"v2, recorded, sibling's path", "v2-live", "0::/../kept\n",
+                 95, 0, 2, G | L | E | P, 19103544, 64 * M, 33124352},
+                {"v2, recorded, another process' view", "v2-live", "0::/../kept\n", 7, -ENOENT, 0, 0, 0, 0, 0},
                 {"v2, not verified", "v2", "0::/nowhere\n", 0, 0, 2, G | L | E | P, 423 * M + 131072, 512 * M, 700 * M},
                 {"v2, not verified, hence not guessed", "v2-host", "0::/x/pod.slice/app.scope\n",
                  0, -ENOENT, 0, 0, 0, 0, 0},
@@ -128,6 +131,36 @@ static void test_all_fields(void **state _unused_) {
         assert_int_equal(s.events_max, 17);
         assert_int_equal(s.events_oom_kill, 3);
         assert_true(s.pressure_some_avg10_ratio == 0.02);
+}
+
+/* What Linux 6.1 wrote after three reclaims: huge pages that were freed in part are charged, and in no one's "anon". */
+static void test_recorded(void **state _unused_) {
+        _cleanup_fd_ int fd = fixture_open("cgroup/v2-live");
+        Cgroup c = CGROUP_NULL;
+        CgroupSample s;
+        CgroupDetail d;
+        uint32_t have;
+
+        assert_int_equal(cgroup_open(fd, "0::/kept\n", 95, &c), 0);
+        assert_int_equal(cgroup_read(&c, &s, &have), 0);
+        assert_int_equal(cgroup_detail_read(&c, &d), 0);
+        cgroup_close(&c);
+        assert_int_equal(s.anon_bytes, 18817024);
+        assert_int_equal(s.shmem_bytes, 4096);
+        assert_int_equal(s.file_bytes, 0);              /* shmem is in "file" */
+        assert_int_equal(s.kernel_bytes, 282624 - 200); /* the whole less reclaimable slab */
+        assert_int_equal(s.usage_bytes, s.anon_bytes + s.shmem_bytes + s.kernel_bytes);
+        assert_int_equal(s.high_bytes, 0);
+        assert_int_equal(s.swap_bytes, 0);
+        assert_int_equal(s.events_high, 0);
+        assert_int_equal(s.events_max, 1);
+        assert_int_equal(s.events_oom, 0);
+        assert_int_equal(s.events_oom_kill, 0);
+        assert_true(s.pressure_some_avg10_ratio == 0.0018);
+        assert_true(s.pressure_full_avg10_ratio == 0.0018);
+        assert_int_equal(d.stat.page_tables, 241664);
+        assert_int_equal(d.stat.inactive_file, 0);
+        assert_int_equal(d.levels_up, 0);
 }
 
 static void test_detail(void **state _unused_) {
@@ -408,7 +441,7 @@ static void test_kernel_sum(void **state _unused_) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_finds_and_reads),
-                cmocka_unit_test(test_all_fields), cmocka_unit_test(test_detail),
+                cmocka_unit_test(test_all_fields), cmocka_unit_test(test_recorded), cmocka_unit_test(test_detail),
                 cmocka_unit_test(test_path_shown),
                 cmocka_unit_test(test_limit_changes_while_open),
                 cmocka_unit_test(test_files_missing),
