@@ -311,10 +311,12 @@ typedef struct MainSearch {
         unsigned n_inits;
 } MainSearch;
 
+/* The pod's own process, and a container runtime that is about to become another program: "runc:[2:INIT]" starts a
+ * container, and each `kubectl exec` too. */
 static bool is_pod_infra(Search *s, const ProcStat *st) {
         char path[PID_PATH_MAX], cmdline[128];
 
-        if (strcmp(st->comm, "pause") == 0)
+        if (strcmp(st->comm, "pause") == 0 || strncmp(st->comm, "runc:[", 6) == 0)
                 return true;
         return strcmp(st->comm, "catatonit") == 0 &&
                find_read_cmdline(s->proc_fd, pid_path(path, st->pid, "cmdline"), cmdline, sizeof(cmdline)) > 0 &&

@@ -23,11 +23,11 @@
  * oldest.
  *
  * TARGET_MATCH_MAIN: a container's first process has a parent outside the PID namespace, i.e. PPid 0. Candidates are
- * all of these but the pod's own ("pause", "catatonit -P"), our own container's, this project's programs and kernel
- * threads; in place of an init like tini its oldest child. Several containers, or a `kubectl exec`, give several
- * candidates: @spec->pick chooses, and the default, the oldest, is the container started first. With sidecars that
- * start earlier a pattern says better who is meant. Where only an init runs as process 1 (no shared namespace, or
- * docker run --init), its oldest child that is not ours.
+ * all of these but the pod's own ("pause", "catatonit -P"), a runtime's that is about to become another program
+ * ("runc:[2:INIT]"), our own container's, this project's programs and kernel threads; in place of an init like tini its
+ * oldest child. Several containers, or a `kubectl exec`, give several candidates: @spec->pick chooses, and the default,
+ * the oldest, is the container started first. With sidecars that start earlier a pattern says better who is meant.
+ * Where only an init runs as process 1 (no shared namespace, or docker run --init), its oldest child that is not ours.
  */
 int find_process(const TargetSpec *spec, const regex_t *regex, const TargetSource *src, pid_t *ret_pid,
                  const char **ret_reason) _must_check_;

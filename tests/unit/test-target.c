@@ -75,6 +75,8 @@ static void test_finds(void **state _unused_) {
                 {"main beside an init as pause", "init-as-pause", TARGET_MATCH_MAIN, "", 0, 7, ""},
                 {"main not started", "pod-catatonit",
                  TARGET_MATCH_MAIN, "", 0, 0, "no process of another container is there"},
+                {"main not started: a runtime is about to", "pod-runc",
+                 TARGET_MATCH_MAIN, "", 0, 0, "no process of another container is there"},
                 {"main, not shared", "not-shared", TARGET_MATCH_MAIN, "", 0, 0,
                  "process 1 is our own: the PID namespace is not shared with another container "
                  "(shareProcessNamespace: true, or --pid=container:NAME)"},
