@@ -190,9 +190,11 @@ int pod_ready(const Pod *p, char *text, size_t size) {
         return ready ? 200 : 503;
 }
 
-int pod_alive(const Pod *p, char *text, size_t size) {
+int pod_alive(Pod *p, char *text, size_t size) {
         bool may = !p->kube || kube_main_may_live(p->kube);
 
+        if (p->kube)
+                kube_alive_asked(p->kube, now_boot_usec());
         snprintf(text, size, "%s",
                  may ? "the main container may go on" : "the main container is to be restarted: its limit is near");
         return may ? 200 : 503;

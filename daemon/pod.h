@@ -45,7 +45,7 @@ void pod_needs(const Pod *p, PolicyOptions *o);
 
 /* Answers for /ready and /alive: Return: 200 or 503, with one sentence. 200 while kubernetes is off. */
 int pod_ready(const Pod *p, char *text, size_t size);
-int pod_alive(const Pod *p, char *text, size_t size);
+int pod_alive(Pod *p, char *text, size_t size);
 
 /* Events of the pod. Nothing happens while kubernetes is off. */
 void pod_tell_alert(Pod *p, const TargetView *t, const Decision *d);

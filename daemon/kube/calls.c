@@ -19,16 +19,13 @@
 #define EVICT_TOTAL_USEC (17 * USEC_PER_SEC)
 #define OBJECT_MAX       ((size_t)2 << 20) /* etcd takes no request above 1.5 MiB, unless told so */
 #define PAGE_MAX         ((size_t)4 << 20)
-#define PAGE_PODS        50u  /* of 5 to 20 kB each */
-#define PAGE_SLICES      20u  /* of 300 kB at most, a few kB each */
+#define PAGE_PODS        50u /* of 5 to 20 kB each */
 #define PAGES_MAX        500u /* a list has an end */
 #define PATH_SIZE        2000
 #define GRACE_MAX_S      (7 * 24 * 3600)
 
 #define CORE      "/api/v1/namespaces"
 #define APPS      "/apis/apps/v1/namespaces"
-#define DISCOVERY "/apis/discovery.k8s.io/v1/namespaces"
-#define LEASES    "/apis/coordination.k8s.io/v1/namespaces"
 #define EVENTS    "/apis/events.k8s.io/v1/namespaces"
 #define REVIEWS   "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
@@ -40,8 +37,6 @@ typedef union Done {
         KubePodFn pod;
         KubeReplicaSetFn set;
         KubeDeploymentFn deployment;
-        KubeLeaseFn lease;
-        KubeEndpointFn endpoint;
         KubeAccessFn access;
 } Done;
 
@@ -54,8 +49,6 @@ struct KubeCall {
         /* of lists */
         void (*page)(KubeCall *call, const json_t *item);
         KubePodEachFn each;
-        KubeEndpoint endpoint;
-        char uid[KUBE_UID_MAX];
         unsigned n_pages;
         uint64_t deadline_usec;
         char path[PATH_SIZE]; /* of the first page */
@@ -111,18 +104,6 @@ static void tell_deployment(const KubeCall *call, KubeAnswer *a) {
         if (a->error == KUBE_OK && (!kube_object_is(a->body, "Deployment") || kube_deployment_decode(a->body, &d) < 0))
                 spoil(a, "Deployment");
         call->done.deployment(call->userdata, a, a->error == KUBE_OK ? &d : NULL);
-}
-
-static void tell_lease(const KubeCall *call, KubeAnswer *a) {
-        KubeLease lease;
-
-        if (a->error == KUBE_OK && (!kube_object_is(a->body, "Lease") || kube_lease_decode(a->body, &lease) < 0))
-                spoil(a, "Lease");
-        call->done.lease(call->userdata, a, a->error == KUBE_OK ? &lease : NULL);
-}
-
-static void tell_endpoint(const KubeCall *call, KubeAnswer *a) {
-        call->done.endpoint(call->userdata, a, a->error == KUBE_OK ? &call->endpoint : NULL);
 }
 
 static void tell_access(const KubeCall *call, KubeAnswer *a) {
@@ -299,10 +280,6 @@ static void page_pod(KubeCall *call, const json_t *item) {
                 call->each(call->userdata, &pod);
 }
 
-static void page_endpoint(KubeCall *call, const json_t *item) {
-        kube_endpoint_add(&call->endpoint, item, call->uid);
-}
-
 int kube_pods_list(KubeClient *c, const char *selector, KubePodEachFn each, KubeDoneFn done, void *userdata,
                    KubeCall **ret) {
         KubeCall *call;
@@ -313,23 +290,6 @@ int kube_pods_list(KubeClient *c, const char *selector, KubePodEachFn each, Kube
         call->page = page_pod;
         call->each = each;
         return list_send(call, CORE, "pods", PAGE_PODS, selector, ret);
-}
-
-int kube_endpoints_list(KubeClient *c, const char *uid, const char *service, KubeEndpointFn done, void *userdata,
-                        KubeCall **ret) {
-        char selector[64 + KUBE_NAME_MAX];
-        KubeCall *call;
-        int r;
-
-        if (!is_uid(uid) || (service && !kube_is_name(service)))
-                return -EINVAL;
-        r = call_new(c, tell_endpoint, (Done){.endpoint = done}, userdata, &call);
-        if (r < 0)
-                return r;
-        snprintf(call->uid, sizeof(call->uid), "%s", uid);
-        snprintf(selector, sizeof(selector), "kubernetes.io/service-name=%s", service ? service : "");
-        call->page = page_endpoint;
-        return list_send(call, DISCOVERY, "endpointslices", PAGE_SLICES, service ? selector : NULL, ret);
 }
 
 /* ---- single objects ---- */
@@ -350,29 +310,6 @@ int kube_deployment_get(KubeClient *c, const char *name, KubeDeploymentFn done, 
         const Send s = {.method = "GET", .prefix = APPS, .resource = "deployments", .name = name};
 
         return send_new(c, &s, tell_deployment, (Done){.deployment = done}, userdata, ret);
-}
-
-int kube_lease_get(KubeClient *c, const char *name, KubeLeaseFn done, void *userdata, KubeCall **ret) {
-        const Send s = {.method = "GET", .prefix = LEASES, .resource = "leases", .name = name};
-
-        return send_new(c, &s, tell_lease, (Done){.lease = done}, userdata, ret);
-}
-
-int kube_lease_put(KubeClient *c, const json_t *base, const KubeLease *lease, KubeLeaseFn done, void *userdata,
-                   KubeCall **ret) {
-        Send s = {.method = "PUT", .prefix = LEASES, .resource = "leases", .name = lease->name};
-        json_t *body;
-        int r;
-
-        if (!lease->resource_version[0])
-                return -EINVAL;
-        body = kube_lease_encode(base, lease);
-        if (!body)
-                return -ENOMEM;
-        s.body = body;
-        r = send_new(c, &s, tell_lease, (Done){.lease = done}, userdata, ret);
-        json_decref(body);
-        return r;
 }
 
 static int pod_patch(KubeClient *c, const char *name, const char *subresource, KubePatch type, const json_t *patch,

@@ -22,8 +22,6 @@ typedef struct KubeCall KubeCall;
 typedef void (*KubePodFn)(void *userdata, const KubeAnswer *a, const KubePod *pod);
 typedef void (*KubeReplicaSetFn)(void *userdata, const KubeAnswer *a, const KubeReplicaSet *set);
 typedef void (*KubeDeploymentFn)(void *userdata, const KubeAnswer *a, const KubeDeployment *deployment);
-typedef void (*KubeLeaseFn)(void *userdata, const KubeAnswer *a, const KubeLease *lease);
-typedef void (*KubeEndpointFn)(void *userdata, const KubeAnswer *a, const KubeEndpoint *endpoint);
 typedef void (*KubeAccessFn)(void *userdata, const KubeAnswer *a, KubeAccess access);
 typedef void (*KubePodEachFn)(void *userdata, const KubePod *pod); /* must not free the client or cancel the call */
 
@@ -81,18 +79,6 @@ int kube_replicaset_get(KubeClient *c, const char *name, KubeReplicaSetFn done, 
                         KubeCall **ret) _must_check_;
 int kube_deployment_get(KubeClient *c, const char *name, KubeDeploymentFn done, void *userdata,
                         KubeCall **ret) _must_check_;
-
-/* kube_endpoints_list() - what all EndpointSlices of the namespace say of the pod @uid. @service narrows them down;
- * NULL = all. None with us in it is an answer too: not present, not ready. */
-int kube_endpoints_list(KubeClient *c, const char *uid, const char *service, KubeEndpointFn done, void *userdata,
-                        KubeCall **ret) _must_check_;
-
-/* kube_lease_get() - a slot. */
-int kube_lease_get(KubeClient *c, const char *name, KubeLeaseFn done, void *userdata, KubeCall **ret) _must_check_;
-/* kube_lease_put() - @lease over @base (see kube_lease_encode()). Its resource_version must be set, -EINVAL otherwise:
- * KUBE_E_CONFLICT says that somebody was faster. */
-int kube_lease_put(KubeClient *c, const json_t *base, const KubeLease *lease, KubeLeaseFn done, void *userdata,
-                   KubeCall **ret) _must_check_;
 
 /* kube_event_create() - @event: events.k8s.io/v1 Event, in our namespace. */
 int kube_event_create(KubeClient *c, const json_t *event, KubeDoneFn done, void *userdata, KubeCall **ret) _must_check_;

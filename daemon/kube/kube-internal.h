@@ -122,9 +122,10 @@ struct Kube {
         KubePlan plan;
         KubeReply reply, reply_next; /* reply_next waits for a look at the pod */
         KubeCall *command_call;
-        KubeCall *note_call; /* annotations */
-        KubeNeed need;       /* target is NULL */
-        int main_fd;         /* pidfd of the main process */
+        KubeCall *note_call;       /* annotations */
+        KubeNeed need;             /* target is NULL */
+        int main_fd;               /* pidfd of the main process */
+        uint64_t alive_asked_usec; /* /alive, last; 0 = never */
         bool has_main;
         Drain *drain;
         DrainState drained;

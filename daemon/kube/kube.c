@@ -148,6 +148,10 @@ bool kube_main_may_live(const Kube *k) {
         return kube_state_may_live(k->machine.state);
 }
 
+void kube_alive_asked(Kube *k, uint64_t now_usec) {
+        k->alive_asked_usec = now_usec;
+}
+
 static void view_owner(const Kube *k, KubeView *v) {
         const KubeOwner *o = k->set_known && k->set.has_deployment ? &k->set.deployment : &k->pod.owner;
 

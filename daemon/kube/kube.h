@@ -86,6 +86,9 @@ void kube_mind(Kube *k, const KubeNeed *need, uint64_t now_usec);
 bool kube_is_ready(const Kube *k);
 /* kube_main_may_live() - what /alive says: false while the main container is to be restarted in place. */
 bool kube_main_may_live(const Kube *k);
+/* kube_alive_asked() - somebody asks for it: where the pod may not be read, that is how we know of its livenessProbe.
+ */
+void kube_alive_asked(Kube *k, uint64_t now_usec);
 
 /* kube_tell() - an Event of the pod, if they are on; aggregated and limited. @note: cut at KUBE_NOTE_MAX. */
 void kube_tell(Kube *k, KubeNews news, bool warning, const char *note);

@@ -65,69 +65,6 @@ int kube_deployment_decode(const json_t *o, KubeDeployment *ret) {
         return 0;
 }
 
-int kube_lease_decode(const json_t *o, KubeLease *ret) {
-        uint64_t transitions = 0;
-
-        *ret = (KubeLease){0};
-        if (!has_identity(o, ret->name, ret->uid))
-                return -EINVAL;
-        TEXT(o, "metadata resourceVersion", ret->resource_version);
-        if (!TEXT(o, "spec holderIdentity", ret->holder) && *kube_field_str(o, "spec holderIdentity"))
-                return -EINVAL; /* one that is too long is somebody, not nobody */
-        (void)kube_field_u64(o, "spec leaseDurationSeconds", &ret->ttl_s);
-        (void)kube_field_u64(o, "spec leaseTransitions", &transitions);
-        ret->transitions = (uint32_t)min_of(transitions, (uint64_t)INT32_MAX);
-        TEXT(o, "spec renewTime", ret->renew_time);
-        TEXT(o, "spec acquireTime", ret->acquire_time);
-        TEXT(o, "metadata annotations plateau.dev/learned", ret->note);
-        return 0;
-}
-
-/* Of @o the object @key, made when it is not there. */
-static json_t *child(json_t *o, const char *key) {
-        json_t *v = json_object_get(o, key);
-
-        if (!json_is_object(v) && json_object_set_new(o, key, json_object()) == 0)
-                v = json_object_get(o, key);
-        return v;
-}
-
-/* "" is "none": the API server refuses an empty time, and kubectl shows no empty holder. */
-static bool put_text(json_t *o, const char *key, const char *text) {
-        if (*text)
-                return json_object_set_new(o, key, json_string(text)) == 0;
-        (void)json_object_del(o, key);
-        return true;
-}
-
-json_t *kube_lease_encode(const json_t *base, const KubeLease *l) {
-        json_t *o = base ? json_deep_copy(base) : json_object(), *metadata = child(o, "metadata"),
-               *spec = child(o, "spec"), *notes;
-        bool good = true;
-
-        (void)json_object_del(metadata, "managedFields");
-        if (l->note[0] || json_object_get(metadata, "annotations")) {
-                notes = child(metadata, "annotations");
-                good = put_text(notes, "plateau.dev/learned", l->note);
-        }
-        good = good && put_text(o, "apiVersion", "coordination.k8s.io/v1") && put_text(o, "kind", "Lease") &&
-               put_text(metadata, "name", l->name) && put_text(metadata, "uid", l->uid) &&
-               put_text(metadata, "resourceVersion", l->resource_version) &&
-               put_text(spec, "holderIdentity", l->holder) && put_text(spec, "renewTime", l->renew_time) &&
-               put_text(spec, "acquireTime", l->acquire_time) &&
-               json_object_set_new(spec, "leaseTransitions", json_integer(l->transitions)) == 0;
-        if (l->ttl_s > 0)
-                good = good &&
-                       json_object_set_new(spec, "leaseDurationSeconds", json_integer((json_int_t)l->ttl_s)) == 0;
-        else
-                (void)json_object_del(spec, "leaseDurationSeconds");
-        if (!good) {
-                json_decref(o);
-                return NULL;
-        }
-        return o;
-}
-
 void kube_endpoint_add(KubeEndpoint *e, const json_t *slice, const char *uid) {
         const json_t *endpoints = kube_field(slice, "endpoints");
         size_t n = json_array_size(endpoints);

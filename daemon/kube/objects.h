@@ -25,16 +25,6 @@ typedef struct KubeDeployment {
         bool rolling; /* pods of an older template are left, or the controller has not seen the last change */
 } KubeDeployment;
 
-typedef struct KubeLease {
-        char name[KUBE_NAME_MAX], uid[KUBE_UID_MAX], resource_version[32];
-        char holder[320]; /* "" = free */
-        uint64_t ttl_s;
-        char renew_time[48], acquire_time[48]; /* as written: compared for change, never with a clock */
-        uint32_t transitions;
-        char note[1025]; /* annotation plateau.dev/learned (JSON) */
-} KubeLease;
-
-/* Our pod in all EndpointSlices of the namespace. */
 typedef struct KubeEndpoint {
         bool present;
         bool ready; /* in any of them */
@@ -49,14 +39,6 @@ typedef struct KubeAccess {
 /* All: Return: 0; -EINVAL: without a name or uid that fits. @ret is undefined then. */
 int kube_replicaset_decode(const json_t *o, KubeReplicaSet *ret) _must_check_;
 int kube_deployment_decode(const json_t *o, KubeDeployment *ret) _must_check_;
-int kube_lease_decode(const json_t *o, KubeLease *ret) _must_check_;
-
-/**
- * kube_lease_encode() - the Lease to PUT: @base with what @l says
- * @base: the object as it was got, whose labels, annotations and other fields stay; NULL = none
- * Return: a new object without managedFields; NULL: out of memory. Owner: caller.
- */
-json_t *kube_lease_encode(const json_t *base, const KubeLease *l) _must_check_;
 
 /* kube_endpoint_add() - add to @e what EndpointSlice @slice says of the pod @uid. */
 void kube_endpoint_add(KubeEndpoint *e, const json_t *slice, const char *uid);

@@ -11,6 +11,7 @@
 
 #define STEPS_MAX 6u /* in one go: a state entered may be left at once */
 #define BEAT_USEC USEC_PER_SEC
+#define ALIVE_ASKED_USEC (2 * USEC_PER_MINUTE)
 #define TURN_USEC (15 * USEC_PER_SEC) /* to look at everything anew; then it begins with what it has */
 
 /* ---- facts ---- */
@@ -29,11 +30,17 @@ static KubeRight right(const Kube *k, AccessKind a) {
         return k->access[a].allowed ? KUBE_RIGHT_YES : KUBE_RIGHT_NO;
 }
 
+static bool is_alone(const Kube *k) {
+        const Look1 *l = &k->looks[LOOK_POD];
+
+        return k->pod_known ? !k->pod.has_owner && !k->set_known : l->answered_usec && l->failed;
+}
+
 static KubeSlotFact slot_told(const Kube *k) {
         if (k->options.slots == 0 || !k->client)
                 return KUBE_SLOT_NOT_NEEDED;
-        if (!k->slots) /* whose workload we are has not been read; whoever has none is alone */
-                return k->pod_known && !k->pod.has_owner && !k->set_known ? KUBE_SLOT_NOT_NEEDED : KUBE_SLOT_WAITING;
+        if (!k->slots) /* whose workload we are has not been read; whoever has none, or may not know, is alone */
+                return is_alone(k) ? KUBE_SLOT_NOT_NEEDED : KUBE_SLOT_WAITING;
         return kube_slots_fact(k->slots);
 }
 
@@ -87,6 +94,14 @@ static void look_for_replacement(Kube *k, uint64_t now) {
                 k->replacement_ready_usec = 0;
         else if (!k->replacement_ready_usec)
                 k->replacement_ready_usec = now;
+}
+
+/* Where we may not read the manifest, whoever asks for /alive again and again is taken for the kubelet: if it is not,
+ * the restart does not come, and SIGTERM is next. */
+static bool has_alive_probe(const Kube *k, uint64_t now) {
+        if (k->pod_known)
+                return k->pod.main_has_liveness_alive;
+        return k->alive_asked_usec && now < k->alive_asked_usec + ALIVE_ASKED_USEC;
 }
 
 static bool may_signal(const Kube *k) {
@@ -166,7 +181,7 @@ void rotate_facts(Kube *k, uint64_t now, KubeFacts *ret) {
                 .headroom = has_headroom(k),
                 .may_evict = may(k, ACCESS_EVICT),
                 .may_delete = may(k, ACCESS_DELETE),
-                .alive_probe = k->pod_known && k->pod.main_has_liveness_alive,
+                .alive_probe = has_alive_probe(k, now),
                 .reply = k->reply,
                 .replace_usec = k->learned.replace_usec,
                 .drain_usec = k->learned.drain_usec,

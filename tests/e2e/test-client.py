@@ -19,7 +19,6 @@ NS = 'shop'
 BASE = f'/api/v1/namespaces/{NS}'
 PODS = f'{BASE}/pods'
 APPS = f'/apis/apps/v1/namespaces/{NS}'
-LEASES = f'/apis/coordination.k8s.io/v1/namespaces/{NS}/leases'
 BUDGETS = f'/apis/policy/v1/namespaces/{NS}/poddisruptionbudgets'
 EVENTS = f'/apis/events.k8s.io/v1/namespaces/{NS}/events'
 DRIVER = sys.argv.pop(1)
@@ -111,7 +110,7 @@ def ready_pods(app, n):
 
 @tap.deadline(180)
 def test_reading():
-    """Pods, their owners, their endpoints and what we may do, as they are."""
+    """Pods, their owners and what we may do, as they are."""
     make('/api/v1/namespaces', {'metadata': {'name': NS}})
     for path, obj in access(RULES):
         make(path.format(ns=NS), obj)
@@ -135,8 +134,6 @@ def test_reading():
         seen = d.ask('replicaset', owner)
         assert (seen['deployment'], seen['replicas']) == ('web', 3), seen
         wait_until('the roll-out', lambda: not d.ask('deployment', 'web')['rolling'])
-        wait_until('the endpoint', lambda: d.ask('endpoints', uid)['ready'])
-        assert d.ask('endpoints', uid, 'web')['present'] and not d.ask('endpoints', uid, 'other')['present']
         assert d.ask('access', 'create', '-', 'pods', 'eviction')['allowed'] is True
         assert d.ask('access', 'update', 'coordination.k8s.io', 'leases', '-', 'plateau-web-0')['allowed'] is True
         assert d.ask('access', 'create', 'apps', 'deployments')['allowed'] is False
@@ -181,24 +178,6 @@ def test_patching():
         d.ask('resize', name, raised, error='invalid') # another QoS class
         d.ask('status-patch', name, {'status': {'conditions': [{'type': 'plateau.dev/serving', 'status': 'True'}]}})
         assert is_ready(admin().get(f'{PODS}/{name}')), 'the other conditions stay'
-
-
-@tap.deadline(120)
-def test_leases():
-    """Who has read an older version of a lease loses the race; what others keep in it stays."""
-    make(LEASES, {'metadata': {'name': 'plateau-web-0', 'labels': {'app': 'x'}}})
-    one, two = ready_pods('web', 3)[:2]
-    with Driver(one) as a, Driver(two) as b:
-        assert a.ask('lease', 'plateau-web-0')['holder'] == ''
-        b.ask('lease', 'plateau-web-0')
-        assert a.ask('lease-put', 'one')['holder'] == 'one'
-        b.ask('lease-put', 'two', error='conflict')
-        assert b.ask('lease', 'plateau-web-0')['holder'] == 'one'
-        assert a.ask('lease-put', '-')['holder'] == ''
-        assert b.ask('lease', 'plateau-web-0')['holder'] == ''
-        assert b.ask('lease-put', 'two')['holder'] == 'two'
-        a.ask('lease', 'other', error='not-found')
-    assert admin().get(f'{LEASES}/plateau-web-0')['metadata']['labels'] == {'app': 'x'}
 
 
 @tap.deadline(120)

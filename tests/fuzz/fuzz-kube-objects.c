@@ -36,7 +36,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         KubeEndpoint endpoint = {0};
         KubeReplicaSet set;
         KubeDeployment deployment;
-        KubeLease lease, again;
         KubeAnswer a;
         KubePod pod;
 
@@ -49,13 +48,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                            (pod.ready || pod.ready_since_real_usec == 0));
         (void)!kube_replicaset_decode(a.body, &set);
         (void)!kube_deployment_decode(a.body, &deployment);
-        if (kube_lease_decode(a.body, &lease) == 0) {
-                json_t *o = kube_lease_encode(a.body, &lease);
-
-                FUZZ_CHECK(o && kube_lease_decode(o, &again) == 0 && strcmp(again.holder, lease.holder) == 0 &&
-                           strcmp(again.note, lease.note) == 0 && again.ttl_s == lease.ttl_s);
-                json_decref(o);
-        }
         kube_endpoint_add(&endpoint, a.body, "u");
         FUZZ_CHECK(endpoint.present || !endpoint.ready);
         FUZZ_CHECK(kube_access_decode(a.body).known || !kube_access_decode(a.body).allowed);

@@ -20,8 +20,6 @@ typedef struct Driver {
         KubeClient *client;
         KubeConfig config;
         unsigned n_pods;
-        json_t *lease; /* as it was got last */
-        KubeLease lease_read;
         KubeWatch *watch;
         bool free_at_first; /* the watch, from inside its callback */
         char line[8192];
@@ -108,36 +106,10 @@ static void on_deployment(void *userdata _unused_, const KubeAnswer *a, const Ku
         print(o);
 }
 
-static void on_endpoint(void *userdata _unused_, const KubeAnswer *a, const KubeEndpoint *e) {
-        json_t *o = of_answer("endpoint", a);
-
-        if (e) {
-                add(o, "present", json_boolean(e->present));
-                add(o, "ready", json_boolean(e->ready));
-        }
-        print(o);
-}
-
 static void on_access(void *userdata _unused_, const KubeAnswer *a, KubeAccess access) {
         json_t *o = of_answer("access", a);
 
         add(o, "allowed", json_boolean(access.allowed));
-        print(o);
-}
-
-static void on_lease(void *userdata, const KubeAnswer *a, const KubeLease *l) {
-        Driver *d = userdata;
-        json_t *o = of_answer("lease", a);
-
-        if (l) {
-                d->lease_read = *l;
-                json_decref(d->lease);
-                d->lease = json_incref(a->body);
-                add(o, "holder", json_string(l->holder));
-                add(o, "version", json_string(l->resource_version));
-                add(o, "renew", json_string(l->renew_time));
-                add(o, "note", json_string(l->note));
-        }
         print(o);
 }
 
@@ -201,27 +173,6 @@ static int set_get(Driver *d, const Words *w) {
 
 static int deployment_get(Driver *d, const Words *w) {
         return kube_deployment_get(d->client, w->arg[0], on_deployment, d, NULL);
-}
-
-static int endpoints(Driver *d, const Words *w) {
-        return kube_endpoints_list(d->client, w->arg[0], w->arg[1], on_endpoint, d, NULL);
-}
-
-static int lease_get(Driver *d, const Words *w) {
-        return kube_lease_get(d->client, w->arg[0], on_lease, d, NULL);
-}
-
-/* The lease that was got last, held by @holder from now on; "-" gives it back. */
-static int lease_put(Driver *d, const Words *w) {
-        KubeLease l = d->lease_read;
-        char now[KUBE_TIME_MAX];
-
-        kube_time_format(now, now_real_usec(), true);
-        snprintf(l.holder, sizeof(l.holder), "%s", w->arg[0] ? w->arg[0] : "");
-        snprintf(l.renew_time, sizeof(l.renew_time), "%s", now);
-        snprintf(l.acquire_time, sizeof(l.acquire_time), "%s", now);
-        l.ttl_s = 60;
-        return kube_lease_put(d->client, d->lease, &l, on_lease, d, NULL);
 }
 
 static int event_create(Driver *d, const Words *w) {
@@ -322,9 +273,6 @@ static const struct {
         {"delete", delete_pod, 3},
         {"replicaset", set_get, 1},
         {"deployment", deployment_get, 1},
-        {"endpoints", endpoints, 1},
-        {"lease", lease_get, 1},
-        {"lease-put", lease_put, 0},
         {"event", event_create, 1},
         {"event-patch", event_patch, 1},
         {"access", access_review, 3},
@@ -403,7 +351,6 @@ int main(void) {
         r = sd_event_loop(d.event);
         kube_watch_free(d.watch);
         kube_client_free(d.client);
-        json_decref(d.lease);
         sd_event_unref(d.event);
         return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

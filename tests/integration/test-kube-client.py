@@ -302,7 +302,6 @@ def test_freed_under_way():
     with Server(HOLD) as server, Driver(server) as d:
         d.tell('pod', 'web-1')
         d.tell('pods')
-        d.tell('endpoints', 'abc')
         d.tell('watch', '0')
 
 

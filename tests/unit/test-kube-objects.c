@@ -43,13 +43,6 @@ static json_t *quoted(const char *format, const char *arg) {
         return o;
 }
 
-static const char *text_at(const json_t *o, const char *member, const char *key) {
-        const json_t *metadata = json_object_get(o, "metadata");
-        const char *s = json_string_value(json_object_get(json_object_get(metadata, member), key));
-
-        return s ? s : "";
-}
-
 static const KubePodLens lens = {.main = "main", .alive_port = 9464};
 
 static void test_pod(void **state _unused_) {
@@ -147,42 +140,6 @@ static void test_rolling(void **state _unused_) {
                 if (d.rolling != cases[i].rolling)
                         fail_msg("%s", cases[i].rest);
         }
-}
-
-static void test_lease(void **state _unused_) {
-        _cleanup_json_ json_t *free_ = recorded("lease-free"), *taken = recorded("lease-taken"), *put = NULL,
-                              *gone = NULL, *fresh = NULL;
-        KubeLease l;
-
-        assert_int_equal(kube_lease_decode(free_, &l), 0);
-        assert_string_equal(l.name, "plateau-web-0");
-        assert_string_equal(l.holder, "");
-        assert_int_equal(kube_lease_decode(taken, &l), 0);
-        assert_string_equal(l.holder, "web-1");
-        assert_int_equal(l.ttl_s, 15);
-        assert_int_equal(l.transitions, 1);
-        assert_string_equal(l.renew_time, "2026-01-01T00:00:00.000001Z");
-        assert_string_equal(l.acquire_time, "2026-01-01T00:00:00.000000Z");
-
-        /* what others keep there stays, what is ours goes in, what is "" goes */
-        json_object_set_new(json_object_get(taken, "metadata"), "annotations",
-                            json_pack("{s:s, s:s}", "a.example/b", "c", "plateau.dev/learned", "{}"));
-        json_object_set_new(json_object_get(taken, "metadata"), "managedFields", json_array());
-        snprintf(l.note, sizeof(l.note), "{\"replace\":5}");
-        put = kube_lease_encode(taken, &l);
-        assert_non_null(put);
-        assert_true(kube_lease_decode(put, &l) == 0 && strcmp(l.note, "{\"replace\":5}") == 0);
-        assert_string_equal(text_at(put, "annotations", "a.example/b"), "c");
-        assert_null(json_object_get(json_object_get(put, "metadata"), "managedFields"));
-        assert_non_null(json_object_get(json_object_get(taken, "metadata"), "managedFields"));
-        l.holder[0] = l.renew_time[0] = l.acquire_time[0] = l.note[0] = '\0';
-        gone = kube_lease_encode(put, &l);
-        assert_null(json_object_get(json_object_get(gone, "spec"), "holderIdentity"));
-        assert_null(json_object_get(json_object_get(gone, "spec"), "renewTime"));
-        assert_string_equal(text_at(gone, "annotations", "plateau.dev/learned"), "");
-        assert_string_equal(text_at(gone, "annotations", "a.example/b"), "c");
-        fresh = kube_lease_encode(NULL, &l);
-        assert_null(json_object_get(json_object_get(fresh, "metadata"), "annotations"));
 }
 
 static void test_endpoints(void **state _unused_) {
@@ -331,16 +288,11 @@ static void test_hostile(void **state _unused_) {
         assert_string_equal(pod_with(rest, &lens).node, "");
         assert_int_equal(pod_with(rest, &lens).termination_grace_s, 30);
         {
-                _cleanup_json_ json_t *nobody = quoted("%s", "{'metadata':{'name':'a'}}"),
-                                      *lease = quoted(
-                                              "{'metadata':{'name':'a','uid':'b'},'spec':{'holderIdentity':'%s'}}",
-                                              long_text);
-                KubeLease l;
+                _cleanup_json_ json_t *nobody = quoted("%s", "{'metadata':{'name':'a'}}");
                 KubePod p;
 
                 assert_int_equal(kube_pod_decode(nobody, &lens, &p), -EINVAL);
                 assert_int_equal(kube_pod_decode(NULL, &lens, &p), -EINVAL);
-                assert_int_equal(kube_lease_decode(lease, &l), -EINVAL); /* somebody, not nobody */
         }
 }
 
@@ -350,7 +302,6 @@ int main(void) {
                 cmocka_unit_test(test_pods_in_other_states),
                 cmocka_unit_test(test_sets_and_deployments),
                 cmocka_unit_test(test_rolling),
-                cmocka_unit_test(test_lease),
                 cmocka_unit_test(test_endpoints),
                 cmocka_unit_test(test_access),
                 cmocka_unit_test(test_what_stands_in_the_way),
