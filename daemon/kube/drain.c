@@ -19,7 +19,9 @@
 #include "util/parse.h"
 
 #define TELL_TIMEOUT_USEC (5 * USEC_PER_SEC) /* an application that takes longer to say "yes" drains meanwhile */
-#define FILE_MODE         0644               /* the application may be another user */
+#define TELL_LATEST_USEC  USEC_PER_SEC       /* after that it is told, even if its ports are not found yet */
+#define LOOK_BUDGET_USEC  (2 * USEC_PER_MSEC)
+#define FILE_MODE         0644 /* the application may be another user */
 
 struct Drain {
         sd_event *event;
@@ -30,7 +32,12 @@ struct Drain {
         DrainJudge judge;
         DrainState state;
         bool ports_found;
+        ConnectionLook *look;    /* under way, a piece a turn of the loop; NULL: between two */
+        uint64_t look_cost_usec; /* of its pieces */
 
+        KubeOptions options;
+        Buf document; /* what is to be told; freed when it was */
+        bool was_told;
         HttpClient *http, *own_http;
         HttpRequest *request;
         char file[256];
@@ -87,7 +94,8 @@ static int write_file(const char *path, const Buf *text) {
         return r;
 }
 
-static void tell_by_file(Drain *d, const KubeOptions *o, const Buf *text) {
+static void tell_by_file(Drain *d, const Buf *text) {
+        const KubeOptions *o = &d->options;
         int r;
 
         if (!o->drain_notify_file[0])
@@ -101,7 +109,8 @@ static void tell_by_file(Drain *d, const KubeOptions *o, const Buf *text) {
         told(d, "file written");
 }
 
-static void tell_by_signal(Drain *d, const KubeOptions *o) {
+static void tell_by_signal(Drain *d) {
+        const KubeOptions *o = &d->options;
         char name[RUN_SPAN_MAX];
         int r;
 
@@ -133,15 +142,16 @@ static void on_answer(void *userdata, const HttpResponse *r) {
                 told(d, "POST: %s", r->error_text);
         else
                 told(d, "POST: %s %ld", r->status >= 200 && r->status < 300 ? "answered" : "refused:", r->status);
-        (void)look_again(d, 0); /* our own connection is one less */
+        d->look = connection_look_free(d->look); /* it may have seen our own connection */
+        (void)look_again(d, 0);
         report(d);
 }
 
-static void tell_by_post(Drain *d, const DrainSpec *spec, const Buf *text) {
+static void tell_by_post(Drain *d, const Buf *text) {
         /* kept alive, it would be a connection of the application's that never ends */
         static const char *const headers[] = {"Content-Type: application/json", "Connection: close", NULL};
         HttpSpec h = {.method = "POST",
-                      .url = spec->options->drain_notify_url,
+                      .url = d->options.drain_notify_url,
                       .headers = headers,
                       .body = text->data,
                       .body_len = text->len,
@@ -152,7 +162,6 @@ static void tell_by_post(Drain *d, const DrainSpec *spec, const Buf *text) {
 
         if (!h.url[0])
                 return;
-        d->http = spec->http;
         if (!d->http) {
                 r = http_client_new(d->event, &d->own_http, why, sizeof(why));
                 d->http = d->own_http;
@@ -163,37 +172,61 @@ static void tell_by_post(Drain *d, const DrainSpec *spec, const Buf *text) {
                 told(d, "POST: %s", why[0] ? why : strerror(-r));
 }
 
-static void tell(Drain *d, const DrainSpec *spec, uint64_t now_usec) {
-        _cleanup_buf_ Buf text = BUF_NULL;
-
-        drain_document(&text, spec, d->state.deadline_usec - now_usec, now_real_usec());
-        if (text.failed) {
-                told(d, "out of memory");
+/* Once, and only when the ports are known: many close their listening sockets first. */
+static void tell(Drain *d) {
+        if (d->was_told)
                 return;
+        d->was_told = true;
+        if (d->document.failed)
+                told(d, "out of memory");
+        else {
+                tell_by_file(d, &d->document);
+                tell_by_post(d, &d->document);
+                tell_by_signal(d);
         }
-        tell_by_file(d, spec->options, &text);
-        tell_by_post(d, spec, &text);
-        tell_by_signal(d, spec->options);
+        buf_done(&d->document);
 }
 
 /* ---- counting ---- */
 
-/* The looks of one drain are on the same ports: one that closes its listening socket, as many do first, still drains.
- */
-static bool count(Drain *d) {
+static int look_piece(Drain *d) {
+        uint64_t begin = now_mono_usec();
+        Connections *c = &d->state.connections;
         int r = 0;
 
-        if (!d->ports_found) {
-                r = connections_find(d->subject.dir_fd, &d->state.connections);
-                d->ports_found = r >= 0;
+        if (!d->look) {
+                d->look_cost_usec = 0;
+                r = connection_look_new(d->subject.dir_fd, d->ports_found ? c : NULL, CONNECTION_BY_ANY, &d->look);
         }
         if (r >= 0)
-                r = connections_count(d->subject.dir_fd, &d->state.connections);
+                r = connection_look_step(d->look, LOOK_BUDGET_USEC, c);
+        if (!d->ports_found && d->look)
+                d->ports_found = r == 1 || connection_look_found(d->look, c);
+        d->look_cost_usec += now_mono_usec() - begin;
+        if (r != 0)
+                d->look = connection_look_free(d->look);
+        return r;
+}
+
+/* The looks of one drain are on the same ports: one that closes its listening socket, as many do first, still drains.
+ * Return: 0: the look goes on; 1: it is over, counted or not. */
+static int count(Drain *d, uint64_t now_usec, bool *ret_known) {
+        int r = look_piece(d);
+
+        if (r == 0 && now_usec >= d->state.deadline_usec) {
+                d->look = connection_look_free(d->look);
+                r = -ETIME;
+        }
+        if (r != 0 || d->ports_found || now_usec >= d->state.begin_usec + TELL_LATEST_USEC)
+                tell(d);
+        if (r == 0)
+                return 0;
         if (r < 0)
                 snprintf(d->state.trouble, sizeof(d->state.trouble), "connections cannot be counted: %s", strerror(-r));
         else
                 d->state.trouble[0] = '\0';
-        return r >= 0;
+        *ret_known = r > 0;
+        return 1;
 }
 
 static void report(Drain *d) {
@@ -203,15 +236,17 @@ static void report(Drain *d) {
 }
 
 static void look(Drain *d) {
-        uint64_t begin = now_boot_usec(), wait;
-        DrainLook l = {.alive = subject_is_alive(&d->subject), .telling = d->request != NULL};
+        DrainLook l = {.alive = subject_is_alive(&d->subject), .now_usec = now_boot_usec()};
         bool was_known = d->state.known;
         unsigned was = d->state.left;
+        uint64_t wait;
 
-        l.known = l.alive && count(d);
+        if (l.alive && count(d, l.now_usec, &l.known) == 0 && look_again(d, 0) >= 0)
+                return;
+        l.telling = d->request != NULL;
         l.established = d->state.connections.established;
+        l.cost_usec = d->look_cost_usec;
         l.now_usec = now_boot_usec();
-        l.cost_usec = l.now_usec - begin;
         d->state.known = l.known;
         d->state.left = l.known ? l.established : 0;
         d->state.waited_usec = l.now_usec - d->state.begin_usec;
@@ -223,6 +258,7 @@ static void look(Drain *d) {
                 if (d->ended)
                         sd_event_source_set_enabled(d->ended, SD_EVENT_OFF);
                 d->request = http_request_cancel(d->request);
+                d->look = connection_look_free(d->look);
         }
         if (d->state.end != DRAIN_GOES_ON || was_known != d->state.known || was != d->state.left)
                 report(d);
@@ -280,6 +316,8 @@ int drain_new(sd_event *event, const DrainSpec *spec, DrainFn fn, void *userdata
         d->fn = fn;
         d->userdata = userdata;
         d->subject = SUBJECT_NULL;
+        d->options = *o;
+        d->http = spec->http;
         d->state.begin_usec = now;
         longest = min_of(longest, spec->deadline_usec);
         d->judge.deadline_usec = d->state.deadline_usec = max_of(now, longest);
@@ -294,9 +332,8 @@ int drain_new(sd_event *event, const DrainSpec *spec, DrainFn fn, void *userdata
         if (o->drain_ports.n > 0) {
                 connections_given(&d->state.connections, o->drain_ports.port, o->drain_ports.n);
                 d->ports_found = true;
-        } else
-                (void)count(d); /* before it is told: then it may close its listening sockets at once */
-        tell(d, spec, now);
+        }
+        drain_document(&d->document, spec, d->state.deadline_usec - now, now_real_usec());
         *ret = d;
         return 0;
 }
@@ -316,6 +353,8 @@ Drain *drain_free(Drain *d) {
                 return NULL;
         http_request_cancel(d->request);
         http_client_free(d->own_http);
+        connection_look_free(d->look);
+        buf_done(&d->document);
         sd_event_source_disable_unref(d->timer);
         sd_event_source_disable_unref(d->ended);
         subject_done(&d->subject);

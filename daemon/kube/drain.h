@@ -20,7 +20,7 @@
 typedef struct Drain Drain;
 
 typedef struct DrainSpec {
-        const KubeOptions *options;            /* drain_* are copied */
+        const KubeOptions *options;            /* copied */
         const Target *target;                  /* borrowed for the call: what is needed of it is duplicated */
         HttpClient *http;                      /* outlives the drain; NULL: one of its own, if a URL is configured */
         const char *namespace_, *pod, *reason; /* told to the application; copied */
@@ -43,7 +43,7 @@ typedef struct DrainState {
 typedef void (*DrainFn)(void *userdata, const DrainState *s);
 
 /**
- * drain_new() - tell the application, and begin to count
+ * drain_new() - begin: from the loop, the ports are found, the application is told, and its connections are counted
  * Return: 0; -ESRCH: the target is gone; -ENOMEM; another negative errno, with the sentence in @why. What cannot be
  * told or counted is no failure: the drain goes on without, says so, and waits for its deadline.
  */

@@ -1,225 +1,77 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sample/connections.h"
 
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "sample/connection-diag.h"
+#include "util/clock.h"
 #include "util/rootfs.h"
 #include "util/scan.h"
 
-#define PIECE_MAX     ((size_t)16 * 1024) /* of a table, on the stack; the kernel gives a page at a time anyway */
-#define LISTENERS_MAX 256u                /* sockets: SO_REUSEPORT makes several of one port */
-#define WORD_DIGITS   8u
-#define MAPPED_V4     (htonl(0xFFFF)) /* the third word of ::ffff:a.b.c.d, as it lies in memory */
+#define PIECE_MAX       ((size_t)16 * 1024) /* of a table, on the stack; the kernel gives a page at a time anyway */
+#define LISTENERS_MAX   256u                /* sockets: SO_REUSEPORT makes several of one port */
+#define DESCRIPTORS_MAX 64u                 /* between two looks at the clock */
 
-/* ---- one row ---- */
+typedef struct Listener {
+        uint64_t inode;
+        ConnectionAddress address;
+        uint16_t port;
+        bool target, own;
+} Listener;
 
-static bool scan_hex(const char **p, const char *end, size_t digits_max, uint64_t *ret) {
-        uint64_t v = 0;
-        size_t n = 0;
+typedef enum Phase {
+        PHASE_LISTENERS,   /* all of the namespace */
+        PHASE_DESCRIPTORS, /* which of them the process holds */
+        PHASE_CONNECTIONS,
+        PHASE_OVER,
+} Phase;
 
-        for (; *p < end && n <= digits_max; (*p)++, n++) {
-                unsigned char c = (unsigned char)**p;
-                unsigned digit;
+struct ConnectionLook {
+        int dir_fd;
+        Phase phase;
+        bool netlink; /* until it is refused */
 
-                if (c >= '0' && c <= '9')
-                        digit = c - '0';
-                else if (c >= 'A' && c <= 'F')
-                        digit = c - 'A' + 10u;
-                else
-                        break;
-                v = v << 4 | digit;
-        }
-        if (n == 0 || n > digits_max)
-                return false;
-        *ret = v;
-        return true;
-}
+        /* what is being read */
+        int fd;         /* -1 = not begun */
+        unsigned table; /* as text: of `tables` */
+        ConnectionScan scan;
+        bool past_listeners; /* as text they come first */
 
-/* Eight digits (IPv4) or 32: words in the kernel's own byte order, the same for both tables. */
-static bool scan_address(const char **p, const char *end, ConnectionAddress *ret) {
-        const char *start = *p;
-        size_t n_words;
+        DIR *descriptors;
+        unsigned n_held, n_open; /* listeners: of the process; nobody's yet */
+        unsigned n_listeners;
+        bool listeners_cut;
+        Listener listeners[LISTENERS_MAX];
 
-        while (*p < end && ((**p >= '0' && **p <= '9') || (**p >= 'A' && **p <= 'F')))
-                (*p)++;
-        n_words = (size_t)(*p - start) / WORD_DIGITS;
-        if ((n_words != 1 && n_words != 4) || (size_t)(*p - start) % WORD_DIGITS != 0)
-                return false;
-        *ret = (ConnectionAddress){.words = {[2] = MAPPED_V4}};
-        for (size_t i = 0; i < n_words; i++) {
-                const char *word = start + i * WORD_DIGITS;
-                uint64_t v;
-
-                if (!scan_hex(&word, word + WORD_DIGITS, WORD_DIGITS, &v))
-                        return false;
-                ret->words[n_words == 1 ? 3 : i] = (uint32_t)v;
-        }
-        return true;
-}
-
-/* "0100007F:1F90" */
-static bool scan_endpoint(const char **p, const char *end, ConnectionAddress *ret_address, uint16_t *ret_port) {
-        const char *start;
-        uint64_t port;
-
-        *p = scan_blanks(*p, end);
-        if (!scan_address(p, end, ret_address) || *p == end || **p != ':')
-                return false;
-        (*p)++;
-        start = *p;
-        if (!scan_hex(p, end, 4, &port) || *p - start != 4)
-                return false;
-        *ret_port = (uint16_t)port;
-        return true;
-}
-
-/* A word of any other column. */
-static bool skip_word(const char **p, const char *end) {
-        const char *start;
-
-        *p = start = scan_blanks(*p, end);
-        while (*p < end && **p != ' ')
-                (*p)++;
-        return *p > start;
-}
-
-int connection_row_parse(const char *line, size_t len, ConnectionRow *ret) {
-        const char *p = scan_blanks(line, line + len), *end = line + len;
-        ConnectionRow row = {0};
-        ConnectionAddress remote;
-        uint64_t v;
-
-        if (!scan_u64(&p, end, &v) || p == end || *p++ != ':') /* "  12:" */
-                return -EBADMSG;
-        if (!scan_endpoint(&p, end, &row.local, &row.local_port) || !scan_endpoint(&p, end, &remote, &row.remote_port))
-                return -EBADMSG;
-        p = scan_blanks(p, end);
-        if (!scan_hex(&p, end, 2, &v))
-                return -EBADMSG;
-        row.state = (uint8_t)v;
-        for (unsigned i = 0; i < 5; i++) /* queues, timer, retransmits, uid, timeout */
-                if (!skip_word(&p, end))
-                        return -EBADMSG;
-        p = scan_blanks(p, end);
-        if (!scan_u64(&p, end, &row.inode) || (p < end && *p != ' '))
-                return -EBADMSG;
-        *ret = row;
-        return 0;
-}
-
-/* ---- a table, piece by piece ---- */
-
-static void take_line(ConnectionScan *s, const char *line, size_t len, ConnectionRowFn fn, void *userdata) {
-        ConnectionRow row;
-
-        if (!s->heading_seen) {
-                s->heading_seen = true;
-                return;
-        }
-        if (connection_row_parse(line, len, &row) < 0) {
-                s->refused++;
-                return;
-        }
-        s->rows++;
-        fn(userdata, &row);
-}
-
-void connection_scan_feed(ConnectionScan *s, const char *buf, size_t len, ConnectionRowFn fn, void *userdata) {
-        const char *p = buf, *end = buf + len;
-
-        while (p < end) {
-                const char *newline = memchr(p, '\n', (size_t)(end - p));
-                size_t n = (size_t)((newline ? newline : end) - p);
-
-                if (newline && s->len == 0 && !s->overlong && n <= sizeof(s->line)) {
-                        take_line(s, p, n, fn, userdata); /* whole, as most are: no copy */
-                        p = newline + 1;
-                        continue;
-                }
-                if (s->overlong || n > sizeof(s->line) - s->len) {
-                        s->overlong = true;
-                        s->len = 0;
-                } else {
-                        memcpy(s->line + s->len, p, n);
-                        s->len += n;
-                }
-                if (!newline)
-                        return;
-                if (s->overlong) {
-                        s->refused += s->heading_seen;
-                        s->heading_seen = true;
-                } else
-                        take_line(s, s->line, s->len, fn, userdata);
-                s->len = 0;
-                s->overlong = false;
-                p = newline + 1;
-        }
-}
-
-/* A table that is not there (IPv6 is off) has no rows. */
-static int read_table(int dir_fd, const char *path, ConnectionRowFn fn, void *userdata) {
-        _cleanup_fd_ int fd = rootfs_open(dir_fd, path);
-        ConnectionScan scan = {0};
-        char piece[PIECE_MAX];
-
-        if (fd < 0)
-                return fd;
-        for (;;) {
-                ssize_t n = read(fd, piece, sizeof(piece));
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        return -errno;
-                if (n == 0)
-                        break;
-                connection_scan_feed(&scan, piece, (size_t)n, fn, userdata);
-        }
-        return scan.refused > 0 || scan.len > 0 || scan.overlong ? -EBADMSG : 0;
-}
+        Connections c;
+};
 
 /* Both: a socket that listens on [::] takes IPv4 too, and its connections stand in tcp6. */
-static int read_tables(int dir_fd, ConnectionRowFn fn, void *userdata) {
-        int r = read_table(dir_fd, "net/tcp", fn, userdata);
-
-        if (r < 0)
-                return r;
-        r = read_table(dir_fd, "net/tcp6", fn, userdata);
-        return r == -ENOENT ? 0 : r;
-}
+static const char *const tables[] = {"net/tcp", "net/tcp6"};
 
 /* ---- which ports ---- */
 
-typedef struct Listeners {
-        unsigned n;
-        bool cut;
-        struct {
-                uint64_t inode;
-                ConnectionAddress address;
-                uint16_t port;
-                bool target, own;
-        } at[LISTENERS_MAX];
-} Listeners;
-
 static void on_listener(void *userdata, const ConnectionRow *row) {
-        Listeners *l = userdata;
+        ConnectionLook *l = userdata;
 
-        if (row->state != CONNECTION_LISTEN)
-                return;
-        if (l->n == LISTENERS_MAX) {
-                l->cut = true;
+        if (row->state != CONNECTION_LISTEN) {
+                /* Source: Documentation/networking/proc_net_tcp.rst; those that are not complete stood between them
+                 * before Linux 4.4 */
+                l->past_listeners |= row->state != CONNECTION_SYN_RECV;
                 return;
         }
-        l->at[l->n].inode = row->inode;
-        l->at[l->n].address = row->local;
-        l->at[l->n].port = row->local_port;
-        l->n++;
+        if (l->n_listeners == LISTENERS_MAX) {
+                l->listeners_cut = true;
+                return;
+        }
+        l->listeners[l->n_listeners++] =
+                (Listener){.inode = row->inode, .address = row->local, .port = row->local_port};
 }
 
 /* The inode of "socket:[4026]", as a link in /proc/PID/fd reads. */
@@ -244,41 +96,47 @@ static DIR *open_fds(int dir_fd) {
         return d;
 }
 
-/* Which of the listening sockets a process holds. @own: it is ourselves. Return: how many; negative errno: its
- * descriptors cannot be seen. */
-static int mark_held(int dir_fd, Listeners *l, bool own) {
-        DIR *d = open_fds(dir_fd);
-        const struct dirent *e;
-        int found = 0;
+static void mark(ConnectionLook *l, uint64_t inode, bool own) {
+        for (unsigned i = 0; i < l->n_listeners; i++) {
+                Listener *at = &l->listeners[i];
 
-        if (!d)
-                return -errno;
-        while ((e = readdir(d))) {
-                char link[64];
-                ssize_t n = readlinkat(dirfd(d), e->d_name, link, sizeof(link));
-                uint64_t inode;
-
-                if (n <= 0 || !is_socket(link, n, &inode))
+                if (at->inode != inode)
                         continue;
-                for (unsigned i = 0; i < l->n; i++)
-                        if (l->at[i].inode == inode) {
-                                *(own ? &l->at[i].own : &l->at[i].target) = true;
-                                found++;
-                        }
+                l->n_held += !own && !at->target;
+                l->n_open -= !at->own && !at->target;
+                *(own ? &at->own : &at->target) = true;
         }
-        closedir(d);
-        return found;
 }
 
-static void mark_ours(Listeners *l) {
-        _cleanup_fd_ int self = rootfs_open_dir(AT_FDCWD, "/proc/self");
+/* Return: how many were looked at; fewer than @n: those were the last. */
+static unsigned mark_some(ConnectionLook *l, DIR *d, bool own, unsigned n) {
+        const struct dirent *e;
+        unsigned seen = 0;
 
-        if (self >= 0)
-                (void)mark_held(self, l, true);
+        while (seen < n && (e = readdir(d))) {
+                char link[64];
+                ssize_t len = readlinkat(dirfd(d), e->d_name, link, sizeof(link));
+                uint64_t inode;
+
+                if (len > 0 && is_socket(link, len, &inode))
+                        mark(l, inode, own);
+                seen++;
+        }
+        return seen;
+}
+
+static void mark_ours(ConnectionLook *l) {
+        _cleanup_fd_ int self = rootfs_open_dir(AT_FDCWD, "/proc/self");
+        DIR *d = self >= 0 ? open_fds(self) : NULL;
+
+        if (!d)
+                return;
+        (void)mark_some(l, d, true, UINT_MAX);
+        closedir(d);
 }
 
 static bool address_is_any(const ConnectionAddress *a) {
-        return a->words[0] == 0 && a->words[1] == 0 && (a->words[2] == 0 || a->words[2] == MAPPED_V4) &&
+        return a->words[0] == 0 && a->words[1] == 0 && (a->words[2] == 0 || a->words[2] == CONNECTION_MAPPED_V4) &&
                a->words[3] == 0;
 }
 
@@ -318,31 +176,39 @@ void connections_given(Connections *ret, const uint16_t *ports, unsigned n) {
                 add_port(ret, ports[i], NULL);
 }
 
-int connections_find(int dir_fd, Connections *ret) {
-        Listeners l = {0};
-        Connections c = {0};
-        int r = read_tables(dir_fd, on_listener, &l);
+static void take_ports(ConnectionLook *l) {
+        bool held = l->n_held > 0;
 
-        if (r < 0)
-                return r;
-        r = mark_held(dir_fd, &l, false);
-        if (r == -ESRCH || r == -ENOENT)
-                return r;
-        c.from = r > 0 ? CONNECTION_PORTS_TARGET : CONNECTION_PORTS_NAMESPACE;
-        c.cut = l.cut;
-        if (r <= 0)
-                mark_ours(&l);
-        for (unsigned i = 0; i < l.n; i++)
-                if (r > 0 ? l.at[i].target : !l.at[i].own)
-                        add_port(&c, l.at[i].port, &l.at[i].address);
-        *ret = c;
+        l->c = (Connections){.from = held ? CONNECTION_PORTS_TARGET : CONNECTION_PORTS_NAMESPACE,
+                             .cut = l->listeners_cut};
+        for (unsigned i = 0; i < l->n_listeners; i++)
+                if (held ? l->listeners[i].target : !l->listeners[i].own)
+                        add_port(&l->c, l->listeners[i].port, &l->listeners[i].address);
+        l->phase = PHASE_CONNECTIONS;
+}
+
+/* Stops when none is left to be found: most have few listening sockets, and by low numbers. */
+static int step_descriptors(ConnectionLook *l) {
+        if (!l->descriptors) {
+                l->n_open = l->n_listeners;
+                mark_ours(l);
+                l->descriptors = open_fds(l->dir_fd);
+                if (!l->descriptors) {
+                        if (errno == ESRCH || errno == ENOENT)
+                                return -errno;
+                        take_ports(l); /* they cannot be seen */
+                        return 0;
+                }
+        }
+        if (l->n_open == 0 || mark_some(l, l->descriptors, false, DESCRIPTORS_MAX) < DESCRIPTORS_MAX)
+                take_ports(l);
         return 0;
 }
 
 /* ---- counting ---- */
 
 static void on_connection(void *userdata, const ConnectionRow *row) {
-        Connections *c = userdata;
+        Connections *c = &((ConnectionLook *)userdata)->c;
 
         if (row->state != CONNECTION_ESTABLISHED)
                 return;
@@ -355,16 +221,130 @@ static void on_connection(void *userdata, const ConnectionRow *row) {
                 }
 }
 
-int connections_count(int dir_fd, Connections *c) {
-        Connections now = *c;
+/* ---- the tables ---- */
+
+/* Return: 0: there is more in it; 1: that was all; negative errno. */
+static int piece_of_netlink(ConnectionLook *l, bool listeners) {
+        uint16_t ports[CONNECTION_PORTS_MAX];
+
+        if (l->fd < 0) {
+                for (unsigned i = 0; i < l->c.n_ports; i++)
+                        ports[i] = l->c.ports[i].port;
+                l->fd = listeners ? connection_diag_open(CONNECTION_LISTEN, NULL, 0)
+                                  : connection_diag_open(CONNECTION_ESTABLISHED, ports, l->c.n_ports);
+                return min_of(l->fd, 0);
+        }
+        return connection_diag_read(l->fd, listeners ? on_listener : on_connection, l);
+}
+
+/* A table that is not there (IPv6 is off) has no rows. */
+static int piece_of_text(ConnectionLook *l, bool listeners) {
+        char piece[PIECE_MAX];
+        ssize_t n;
+
+        if (l->fd < 0) {
+                l->scan = (ConnectionScan){0};
+                l->past_listeners = false;
+                l->fd = rootfs_open(l->dir_fd, tables[l->table]);
+                return l->fd == -ENOENT && l->table > 0 ? 1 : min_of(l->fd, 0);
+        }
+        n = read(l->fd, piece, sizeof(piece));
+        if (n < 0)
+                return errno == EINTR ? 0 : -errno;
+        connection_scan_feed(&l->scan, piece, (size_t)n, listeners ? on_listener : on_connection, l);
+        if (n > 0)
+                return listeners && l->past_listeners;
+        return l->scan.refused > 0 || l->scan.len > 0 || l->scan.overlong ? -EBADMSG : 1;
+}
+
+static void begin_tables(ConnectionLook *l) {
+        l->fd = fd_close(l->fd);
+        l->table = 0;
+        l->n_listeners = 0;
+        l->listeners_cut = false;
+        l->c.established = 0;
+        for (unsigned i = 0; i < l->c.n_ports; i++)
+                l->c.ports[i].established = 0;
+}
+
+static int step_tables(ConnectionLook *l) {
+        bool listeners = l->phase == PHASE_LISTENERS;
+        int r = l->netlink ? piece_of_netlink(l, listeners) : piece_of_text(l, listeners);
+
+        if (r < 0 && l->netlink) { /* no privilege, no such thing here, not what we know: the other way has it all */
+                l->netlink = false;
+                begin_tables(l);
+                return 0;
+        }
+        if (r <= 0)
+                return r;
+        l->fd = fd_close(l->fd);
+        if (!l->netlink && ++l->table < ELEMENTSOF(tables))
+                return 0;
+        l->table = 0;
+        l->c.by_netlink = l->netlink;
+        l->phase = listeners ? PHASE_DESCRIPTORS : PHASE_OVER;
+        return 0;
+}
+
+/* ---- a look ---- */
+
+int connection_look_new(int dir_fd, const Connections *known, ConnectionWay way, ConnectionLook **ret) {
+        ConnectionLook *l = calloc(1, sizeof(*l));
+
+        if (!l)
+                return -ENOMEM;
+        l->fd = -1;
+        l->dir_fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 0);
+        if (l->dir_fd < 0) {
+                int r = -errno;
+
+                connection_look_free(l);
+                return r;
+        }
+        l->netlink = way == CONNECTION_BY_ANY && connection_diag_sees(dir_fd);
+        if (known) {
+                l->c = *known;
+                l->phase = PHASE_CONNECTIONS;
+        }
+        begin_tables(l);
+        *ret = l;
+        return 0;
+}
+
+int connection_look_step(ConnectionLook *l, uint64_t budget_usec, Connections *ret) {
+        uint64_t begin = now_mono_usec();
         int r;
 
-        now.established = 0;
-        for (unsigned i = 0; i < now.n_ports; i++)
-                now.ports[i].established = 0;
-        r = read_tables(dir_fd, on_connection, &now);
-        if (r < 0)
-                return r;
-        *c = now;
-        return 0;
+        do {
+                if (l->phase == PHASE_CONNECTIONS && l->c.n_ports == 0)
+                        l->phase = PHASE_OVER;
+                if (l->phase == PHASE_OVER) {
+                        *ret = l->c;
+                        return 1;
+                }
+                r = l->phase == PHASE_DESCRIPTORS ? step_descriptors(l) : step_tables(l);
+        } while (r >= 0 && now_mono_usec() - begin < budget_usec);
+        return r;
+}
+
+bool connection_look_found(const ConnectionLook *l, Connections *ret) {
+        if (l->phase < PHASE_CONNECTIONS)
+                return false;
+        *ret = l->c;
+        ret->established = 0;
+        for (unsigned i = 0; i < ret->n_ports; i++)
+                ret->ports[i].established = 0;
+        return true;
+}
+
+ConnectionLook *connection_look_free(ConnectionLook *l) {
+        if (!l)
+                return NULL;
+        if (l->descriptors)
+                closedir(l->descriptors);
+        fd_close(l->fd);
+        fd_close(l->dir_fd);
+        free(l);
+        return NULL;
 }

@@ -31,6 +31,7 @@ static void print_state(const DrainState *s) {
         json_kv_double(&j, "waited_s", (double)s->waited_usec / USEC_PER_SEC);
         json_kv_u64(&j, "ports", s->connections.n_ports);
         json_kv_u64(&j, "from", s->connections.from);
+        json_kv_bool(&j, "netlink", s->connections.by_netlink);
         json_kv_string(&j, "told", s->told);
         json_kv_string(&j, "trouble", s->trouble);
         json_object_end(&j);

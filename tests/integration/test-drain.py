@@ -2,16 +2,18 @@
 """The drain, on a real WebSocket server in a process of its own and real clients: what it waits for, and what it tells."""
 import asyncio
 import contextlib
+import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 
 import tap
-from lib import Receiver, Skip, free_port
+from lib import Receiver, Skip, free_port, need, wait_until
 
 try:
     import websockets
@@ -214,6 +216,71 @@ def test_cancel_takes_the_file_back():
             d.wait(lambda x: x['left'] == 1)
             assert os.path.exists(path)
         assert not os.path.exists(path)
+
+
+NGINX = """
+daemon off; master_process on; worker_processes 2; error_log stderr crit; pid {folder}/pid;
+events {{ worker_connections 256; }}
+http {{
+  access_log off; keepalive_timeout 600;
+  client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c; uwsgi_temp_path {folder}/d;
+  scgi_temp_path {folder}/e;
+  server {{ listen 127.0.0.1:{port} reuseport; {six} location / {{ return 200 'x'; }} }}
+}}
+"""
+
+
+class Nginx:
+    """Two workers that accept on sockets which all of its processes hold."""
+
+    def __init__(self, folder):
+        self.port = free_port()
+        self.hosts = ['127.0.0.1']
+        try:
+            free_port(socket.AF_INET6, '::1')
+            self.hosts.append('::1')
+        except OSError:
+            pass
+        six = f'listen [::1]:{self.port};' if len(self.hosts) > 1 else ''
+        path = os.path.join(folder, 'nginx.conf')
+        with open(path, 'w', encoding='ascii') as f:
+            f.write(NGINX.format(folder=folder, port=self.port, six=six))
+        self.process = subprocess.Popen([need('nginx'), '-c', path, '-p', folder, '-e', 'stderr'], stderr=subprocess.DEVNULL)
+        wait_until('nginx', self.answers)
+
+    def answers(self):
+        try:
+            self.connect('127.0.0.1').close()
+            return True
+        except OSError:
+            return False
+
+    def connect(self, host):
+        """A connection that is kept alive."""
+        c = http.client.HTTPConnection(host, self.port, timeout=20)
+        c.request('GET', '/')
+        assert c.getresponse().read() == b'x'
+        return c
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(30)
+
+
+def test_nginx():
+    """nginx with two workers: its kept connections of both families, whichever worker has them, by netlink as by text"""
+    with tempfile.TemporaryDirectory() as folder, Nginx(folder) as s:
+        kept = [s.connect(host) for host in s.hosts for _ in range(20)]
+        with Drain(s, 3600) as d:
+            seen = d.wait(lambda x: x['left'] == len(kept))
+            assert seen['from'] == 1 and seen['ports'] == len(s.hosts), seen
+            assert seen['netlink'] or not os.path.exists('/proc/sys/net/ipv4'), seen
+            while kept:
+                kept.pop().close()
+            assert d.end()['end'] == 'empty'
 
 
 def test_given_ports():
