@@ -54,6 +54,8 @@ static void on_patched(void *userdata, const KubeAnswer *a, const KubePod *pod) 
                 return;
         }
         k->command_call = NULL;
+        if (k->looks[LOOK_POD].call) /* it may have been answered before the patch was */
+                k->looks[LOOK_POD].call = kube_call_cancel(k->looks[LOOK_POD].call);
         look_note(k, a);
         look_take_pod(k, pod, now);
         k->reply = KUBE_REPLY_OK;

@@ -206,7 +206,7 @@ void kube_view(const Kube *k, KubeView *ret) {
                 .in_cluster = k->in_cluster,
                 .api = look_api(k),
                 .state = kube_state_name(m->state),
-                .strategy = kube_strategy_name(kube_state_is_rotating(m->state) ? m->strategy : k->plan.strategy),
+                .strategy = kube_strategy_name(m->state == KUBE_STATE_NORMAL ? k->plan.strategy : m->strategy),
                 .reason = kube_reason_name(m->reason),
                 .state_since_usec = m->since_usec,
                 .deadline_usec = m->deadline_usec,

@@ -74,6 +74,8 @@ static void choose(KubeMachine *m, const Row *row, const Look *l) {
                         m->strategy = KUBE_STRATEGY_IN_PLACE;
         } else if (m->state == KUBE_STATE_SURGING && row->to == KUBE_STATE_UNREADY)
                 m->strategy = row->evict_instead ? KUBE_STRATEGY_EVICT : KUBE_STRATEGY_IN_PLACE;
+        else if (row->evict_instead) /* detached for good: a restart in place would not change that */
+                m->strategy = KUBE_STRATEGY_EVICT;
         else if (row->to == KUBE_STATE_TERMINATING && row->command == KUBE_COMMAND_EVICT &&
                  m->strategy != KUBE_STRATEGY_DETACH)
                 m->strategy = KUBE_STRATEGY_EVICT;

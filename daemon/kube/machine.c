@@ -331,7 +331,7 @@ static bool is_signal_late_detached(const Look *l) {
         return is_signal_late(l) && may_be_detached(l);
 }
 
-/* The right to patch is gone: what is left is to go. */
+/* The right to patch is gone, or what the label was is not known any more: what is left is to go. */
 static bool is_restore_refused(const Look *l) {
         return is_refused(l) && l->m->tries >= REFUSED_TRIES && l->f->detached && l->f->may_evict;
 }
@@ -372,7 +372,8 @@ static const Row rows[] = {
         ROW(BEFORE | LEAVING | S(TERMINATING) | S(IN_PLACE) | S(ABORTING), is_last_moment, SIGNALLED, SIGNAL,
             LAST_MOMENT),
 
-        ROW(S(NORMAL), is_detached, ABORTING, RESTORE, ORPHAN),
+        /* waiting: armed before the pod could be read */
+        ROW(S(NORMAL) | S(LEASE_WAIT), is_detached, ABORTING, RESTORE, ORPHAN),
         STAY(NORMAL, is_cooling, NONE, COOLDOWN),
         STAY(NORMAL, is_broken, NONE, BREAKER),
         STAY(NORMAL, is_too_young, NONE, TOO_YOUNG),
@@ -429,7 +430,7 @@ static const Row rows[] = {
         ROW(S(SIGNALLED), is_signal_late, NORMAL, NONE, NO_EFFECT),
 
         ROW(S(ABORTING), is_attached, NORMAL, NONE, REATTACHED),
-        ROW(S(ABORTING), is_restore_refused, UNREADY, NONE, REFUSED),
+        {S(ABORTING), is_restore_refused, KUBE_STATE_UNREADY, KUBE_COMMAND_NONE, KUBE_REASON_REFUSED, true},
         ROW(S(ABORTING), is_unwanted_detached, UNREADY, NONE, UNWANTED),
         STAY(ABORTING, is_retry, RESTORE, RETRY),
 };

@@ -27,7 +27,8 @@ typedef struct World {
         /* how it is; may be changed by a test at any second */
         unsigned replicas, startup_s, slot_s, drain_s, restart_s, eta_s;
         Api api;
-        bool no_detach, no_evict, budget, fails /* replacements never start */, rolled, no_rs, no_slot_needed, blind;
+        bool no_detach, no_restore, no_evict, budget, fails /* replacements never start */, rolled, no_rs,
+                no_slot_needed, blind;
         bool other /* our name is another pod's */, probe, calm, headroom, deaf /* main ignores SIGTERM */, slot_lost,
                 stays_deleting;
         KubeStrategy strategy;
@@ -203,6 +204,8 @@ static inline KubeReply world_obey_api(World *w, KubeCommand c) {
                 w->detached = true;
                 return KUBE_REPLY_OK;
         case KUBE_COMMAND_RESTORE:
+                if (w->no_restore)
+                        return KUBE_REPLY_REFUSED;
                 w->detached = false;
                 return KUBE_REPLY_OK;
         case KUBE_COMMAND_EVICT:

@@ -100,6 +100,22 @@ static void orphan(World *w) {
         w->detached = true;
         w->calm = true;
 }
+static void lost_orphan(World *w) { /* neither file nor annotation: nobody knows the label's value */
+        orphan(w);
+        w->no_restore = true;
+        w->strategy = KUBE_STRATEGY_IN_PLACE;
+}
+static void late_orphan(World *w) { /* seen as one only when it waits already */
+        lost_orphan(w);
+        waits(w);
+        w->calm = false;
+        w->api = API_DOWN;
+}
+SET(api_up, api = API_UP)
+static void stuck_orphan(World *w) {
+        lost_orphan(w);
+        w->no_evict = true;
+}
 
 static const Scenario scenarios[] = {
         {"a leak in a Deployment: no dip", 3, 120, NULL, 0, NULL, 3,
@@ -197,6 +213,14 @@ static const Scenario scenarios[] = {
          "0:00 lease_wait armed, 0:02 surging slot, 0:02 wait_ready detached"},
         {"found detached without a rotation: label back", 3, 30, orphan, 0, NULL, 3,
          "0:00 aborting orphan, 0:00 normal reattached"},
+        {"and its label's value is lost: it goes, main is not restarted over and over", 3, 300, lost_orphan, 0, NULL, 2,
+         "0:00 aborting orphan, 0:03 unready refused, 0:10 draining out_of_traffic, 0:25 terminating drained, "
+         "0:25 done removed"},
+        {"and it was armed before it was read", 3, 300, late_orphan, 5, api_up, 2,
+         "0:00 lease_wait armed, 0:05 aborting orphan, 0:08 unready refused, 0:15 draining out_of_traffic, "
+         "0:30 terminating drained, 0:30 done removed"},
+        {"without the right to: it serves on until a peer removes it", 3, 900, stuck_orphan, 0, NULL, 3,
+         "0:00 aborting orphan"},
 };
 
 static void test_scenarios(void **state _unused_) {
