@@ -32,6 +32,7 @@ typedef struct ActionOptions {
         uint64_t reclaim_min_gain_bytes;      /* where that is known to be less: do not; default 8 MiB */
         double reclaim_min_gain_ratio;        /* or a smaller share of RSS; default 0.01 */
         bool allow_seccomp;                   /* reclaim although a seccomp filter is on whose verdict is not known */
+        bool allow_runtime_seccomp;           /* likewise where it has as many filters as we: a container runtime's */
         bool reclaim_attach;                  /* a JVM is asked through its attach socket first; default true */
         RotateMethod rotate_method;
         int rotate_signal;                    /* default SIGTERM */

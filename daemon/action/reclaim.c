@@ -369,7 +369,8 @@ static int start(const ActionContext *c, const Decision *d _unused_, ActionDoneF
                 .start_ticks = c->target->start_ticks,
                 .find_timeout_msec = to_msec(o->reclaim_find_timeout_usec),
                 .finish_timeout_msec = to_msec(o->reclaim_finish_timeout_usec),
-                .flags = o->allow_seccomp ? PROBE_FLAG_ALLOW_SECCOMP : 0,
+                .flags = (o->allow_seccomp ? PROBE_FLAG_ALLOW_SECCOMP : 0) |
+                         (o->allow_runtime_seccomp ? PROBE_FLAG_RUNTIME_SECCOMP : 0),
         };
         r->attach = o->reclaim_attach;
         r->survey_usec = o->reclaim_survey_usec;

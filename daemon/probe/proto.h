@@ -68,7 +68,8 @@ typedef enum ProbeThread { PROBE_THREAD_NONE, PROBE_THREAD_BORROWED, PROBE_THREA
 
 enum {
         PROBE_FLAG_ALLOW_SECCOMP = 1 << 0,
-        PROBE_FLAG_DECAY = 1 << 1, /* TRIM: of jemalloc only what has decayed by its own clock */
+        PROBE_FLAG_DECAY = 1 << 1,           /* TRIM: of jemalloc only what has decayed by its own clock */
+        PROBE_FLAG_RUNTIME_SECCOMP = 1 << 2, /* allowed under as many filters as the probe was started under */
 };
 
 typedef enum ProbeParam {

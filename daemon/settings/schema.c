@@ -196,6 +196,8 @@ const SchemaRow schema_rows[] = {
          "10m", .help = "How long to wait for the call to finish; the target runs meanwhile"},
         {"policy.reclaim.allow_seccomp", &value_bool, IN(action.allow_seccomp), "false",
          .help = "Reclaim although the target has a seccomp filter whose verdict is not known"},
+        {"policy.reclaim.allow_runtime_seccomp", &value_bool, IN(action.allow_runtime_seccomp), "false",
+         .help = "Likewise where it has as many filters as plateaud: in a pod the runtime's, and none of its own"},
         {"policy.reclaim.jvm_attach", &value_bool, IN(action.reclaim_attach), "true",
          .help = "Ask a JVM to trim its own heap, through its attach socket; false: call into it as into any process"},
 

@@ -168,13 +168,27 @@ def test_how_many_filters():
         attempt(p.pid, ['ok'], flags=1)
 
 
+def test_as_many_filters_as_here():
+    """as many seccomp filters as the probe was started under: called into where those are allowed; one more: refused"""
+    with open('/proc/self/status', encoding='ascii') as f:
+        if '\nSeccomp_filters:' not in f.read():
+            raise Skip('this kernel does not tell how many filters there are')
+    boxed = ['/usr/bin/python3', '-c', FILTERED.split('print(')[0] + 'import os; os.execv(sys.argv[1], sys.argv[1:])', PROBE]
+    more = FILTERED.replace('range(2)', 'range(3)')
+    with python(FILTERED) as p, python(more) as q:
+        attempt(p.pid, ['seccomp'], probe=boxed)
+        attempt(p.pid, ['ok'], probe=boxed, flags=4)
+        attempt(q.pid, ['seccomp'], probe=boxed, flags=4)
+        attempt(p.pid, ['seccomp'], flags=4)
+
+
 def test_strict_seccomp():
     """seccomp's strict mode, which kills at any call of a chain: refused, also where filters are allowed"""
     with python('import ctypes,os;c=ctypes.CDLL(None);os.write(1,b"ready\\n");c.prctl(22,1,0,0,0)\n'
                 'while os.read(0,1):pass\n'
                 'c.syscall(60,0)') as p:
         wait_until('strict mode', lambda: field(p.pid, 'Seccomp') == '1')
-        for flags in (0, 1):
+        for flags in (0, 1, 4):
             attempt(p.pid, ['seccomp'], 'strict mode', flags=flags)
 
 

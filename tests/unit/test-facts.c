@@ -57,45 +57,52 @@ static void test_refuses_what_is_cut_or_wild(void **state _unused_) {
         }
 }
 
+#define ANY ACCESS_ANY_FILTERS
+
 /* What a processor, a kernel or a test cannot bring about everywhere is here; test-probe.py and test-threads.py have
  * the live ones. */
 static void test_judges_who_must_be_left_alone(void **state _unused_) {
         static const struct {
                 const char *name;
                 Facts f;
-                bool seccomp_ok;
+                unsigned filters_ok;
                 ProbeResult want;
                 const char *says;
         } cases[] = {
-                {"asleep", {.state = 'S', .n_threads = 1}, false, PROBE_OK, ""},
-                {"running", {.state = 'R', .n_threads = 9}, false, PROBE_OK, ""},
-                {"a zombie", {.state = 'Z'}, true, PROBE_E_ZOMBIE, ""},
-                {"dead", {.state = 'X'}, true, PROBE_E_ZOMBIE, ""},
-                {"a zombie, traced", {.state = 'Z', .tracer = 7}, true, PROBE_E_ZOMBIE, ""},
-                {"traced", {.state = 'S', .tracer = 4711}, true, PROBE_E_TRACED, "process 4711 traces it"},
-                {"stopped by its tracer", {.state = 't', .tracer = 4711}, true, PROBE_E_TRACED, "4711"},
-                {"stopped by job control", {.state = 'T'}, true, PROBE_E_STOPPED, ""},
-                {"with a shadow stack", {.state = 'S', .shadow_stack = true}, true, PROBE_E_SHADOW_STACK, ""},
-                {"strict seccomp", {.state = 'S', .seccomp = 1}, true, PROBE_E_SECCOMP, "strict mode"},
+                {"asleep", {.state = 'S', .n_threads = 1}, 0, PROBE_OK, ""},
+                {"running", {.state = 'R', .n_threads = 9}, 0, PROBE_OK, ""},
+                {"a zombie", {.state = 'Z'}, ANY, PROBE_E_ZOMBIE, ""},
+                {"dead", {.state = 'X'}, ANY, PROBE_E_ZOMBIE, ""},
+                {"a zombie, traced", {.state = 'Z', .tracer = 7}, ANY, PROBE_E_ZOMBIE, ""},
+                {"traced", {.state = 'S', .tracer = 4711}, ANY, PROBE_E_TRACED, "process 4711 traces it"},
+                {"stopped by its tracer", {.state = 't', .tracer = 4711}, ANY, PROBE_E_TRACED, "4711"},
+                {"stopped by job control", {.state = 'T'}, ANY, PROBE_E_STOPPED, ""},
+                {"with a shadow stack", {.state = 'S', .shadow_stack = true}, ANY, PROBE_E_SHADOW_STACK, ""},
+                {"strict seccomp", {.state = 'S', .seccomp = 1}, ANY, PROBE_E_SECCOMP, "strict mode"},
                 {"a filter",
                  {.state = 'S', .seccomp = 2, .seccomp_filters = 1},
-                 false,
+                 0,
                  PROBE_E_SECCOMP,
                  "under 1 filter,"},
                 {"three",
                  {.state = 'S', .seccomp = 2, .seccomp_filters = 3},
-                 false,
+                 0,
                  PROBE_E_SECCOMP,
                  "under 3 filters,"},
-                {"how many is not told", {.state = 'S', .seccomp = 2}, false, PROBE_E_SECCOMP, "under a filter,"},
-                {"filters that are allowed", {.state = 'S', .seccomp = 2, .seccomp_filters = 3}, true, PROBE_OK, ""},
+                {"how many is not told", {.state = 'S', .seccomp = 2}, 0, PROBE_E_SECCOMP, "under a filter,"},
+                {"how many is not told, one here", {.state = 'S', .seccomp = 2}, 1, PROBE_E_SECCOMP, "under a filter,"},
+                {"as many as here", {.state = 'S', .seccomp = 2, .seccomp_filters = 1}, 1, PROBE_OK, ""},
+                {"two", {.state = 'S', .seccomp = 2, .seccomp_filters = 2}, 1, PROBE_E_SECCOMP, "under 2 filters,"},
+                {"one, two here", {.state = 'S', .seccomp = 2, .seccomp_filters = 1}, 2, PROBE_E_SECCOMP, "under 1 filter,"},
+                {"strict, one here", {.state = 'S', .seccomp = 1}, 1, PROBE_E_SECCOMP, "strict mode"},
+                {"filters that are allowed", {.state = 'S', .seccomp = 2, .seccomp_filters = 3}, ANY, PROBE_OK, ""},
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 char text[PROBE_DETAIL_MAX] = "";
 
                 print_message("# %s\n", cases[i].name);
-                assert_int_equal(access_judge(&cases[i].f, cases[i].seccomp_ok, text, sizeof(text)), cases[i].want);
+                assert_int_equal(access_judge(&cases[i].f, cases[i].filters_ok, text, sizeof(text)), cases[i].want);
                 assert_non_null(strstr(text, cases[i].says));
                 assert_int_equal(*text != '\0', *cases[i].says != '\0');
         }

@@ -334,11 +334,12 @@ static void test_what_is_asked(void **state _unused_) {
         Rig r;
 
         probe_rig_init(&r, "echo");
-        r.options.allow_seccomp = true;
+        r.options.allow_seccomp = r.options.allow_runtime_seccomp = true;
         r.options.reclaim_find_timeout_usec = 2000 * USEC_PER_MSEC;
         r.options.reclaim_finish_timeout_usec = UINT64_MAX;
         snprintf(expected, sizeof(expected), "op=%u pid=%d ticks=%llu find=2000 finish=%u flags=%u", PROBE_OP_TRIM,
-                 (int)r.child, (unsigned long long)r.target.start_ticks, UINT32_MAX, PROBE_FLAG_ALLOW_SECCOMP);
+                 (int)r.child, (unsigned long long)r.target.start_ticks, UINT32_MAX,
+                 PROBE_FLAG_ALLOW_SECCOMP | PROBE_FLAG_RUNTIME_SECCOMP);
         rig_finish(&r, &action_reclaim);
         assert_outcome(&r, OUTCOME_ERROR, "malloc_trim", expected);
         probe_rig_done(&r, "echo");

@@ -95,7 +95,23 @@ static void explain_seccomp(const Facts *f, char *buf, size_t size) {
                          f->seccomp_filters == 1 ? "it is" : "each is");
 }
 
-ProbeResult access_judge(const Facts *f, bool seccomp_ok, char *buf, size_t size) {
+bool access_filters_ok(const Facts *f, unsigned filters_ok) {
+        if (f->seccomp == 0)
+                return true;
+        return f->seccomp == 2 &&
+               (filters_ok == ACCESS_ANY_FILTERS || (filters_ok > 0 && f->seccomp_filters == filters_ok));
+}
+
+unsigned access_filters_here(void) {
+        _cleanup_fd_ int self = rootfs_open_dir(AT_FDCWD, "/proc/self");
+        Facts f;
+
+        if (self < 0 || facts_read(self, &f) < 0 || f.seccomp_filters == 0)
+                return 0;
+        return f.seccomp_filters - 1; /* server_harden() */
+}
+
+ProbeResult access_judge(const Facts *f, unsigned filters_ok, char *buf, size_t size) {
         if (f->state == 'Z' || f->state == 'X')
                 return PROBE_E_ZOMBIE;
         if (f->tracer != 0) {
@@ -106,7 +122,7 @@ ProbeResult access_judge(const Facts *f, bool seccomp_ok, char *buf, size_t size
                 return PROBE_E_STOPPED;
         if (f->shadow_stack)
                 return PROBE_E_SHADOW_STACK;
-        if (f->seccomp == 1 || (f->seccomp != 0 && !seccomp_ok)) {
+        if (!access_filters_ok(f, filters_ok)) {
                 explain_seccomp(f, buf, size);
                 return PROBE_E_SECCOMP;
         }

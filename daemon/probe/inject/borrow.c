@@ -203,7 +203,7 @@ static ProbeResult still_there(Borrow *b) {
  * taken. */
 static ProbeResult try_all(Borrow *b, BorrowPlace place, BorrowCallsFn fn, void *userdata) {
         Candidate list[THREADS_CANDIDATES_MAX];
-        int n = threads_find(b->proc_fd, b->pid, b->only_ns_tid, b->seccomp_ok, list, &b->seen), n_late = 0;
+        int n = threads_find(b->proc_fd, b->pid, b->only_ns_tid, b->filters_ok, list, &b->seen), n_late = 0;
         ProbeResult p = PROBE_E_NO_SAFE_THREAD;
 
         if (n == -EACCES || n == -EPERM)

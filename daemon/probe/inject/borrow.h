@@ -21,7 +21,7 @@ typedef struct Borrow {
         int proc_fd; /* /proc/PID */
         int mem_fd;  /* borrow_open_memory() */
         int lock_fd;
-        bool seccomp_ok;
+        unsigned filters_ok; /* of access_filters_ok() */
         Maps maps;
         Image image;
         uint64_t deadline_usec; /* CLOCK_MONOTONIC: for finding a safe thread */

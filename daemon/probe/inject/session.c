@@ -87,8 +87,10 @@ static ProbeResult open_target(Session *s) {
         if (r < 0)
                 return r == -ESRCH ? PROBE_E_GONE : PROBE_E_INTERNAL;
         s->ns_pid = f.ns_tid ? f.ns_tid : s->b.pid;
-        s->b.seccomp_ok = s->req->flags & PROBE_FLAG_ALLOW_SECCOMP;
-        p = access_judge(&f, s->b.seccomp_ok, s->reply->detail, sizeof(s->reply->detail));
+        s->b.filters_ok = s->req->flags & PROBE_FLAG_ALLOW_SECCOMP     ? ACCESS_ANY_FILTERS
+                          : s->req->flags & PROBE_FLAG_RUNTIME_SECCOMP ? access_filters_here()
+                                                                       : 0;
+        p = access_judge(&f, s->b.filters_ok, s->reply->detail, sizeof(s->reply->detail));
         if (p != PROBE_OK)
                 return p;
         r = borrow_open_memory(&s->b);

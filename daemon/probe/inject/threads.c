@@ -11,6 +11,7 @@
 #include <sys/sysmacros.h>
 #include <time.h>
 
+#include "probe/inject/access.h"
 #include "probe/inject/calls.h"
 #include "probe/inject/facts.h"
 #include "probe/inject/tracee.h"
@@ -234,7 +235,7 @@ static int look_at_call(int thread_fd, Candidate *ret) {
 }
 
 /* One look at one thread. Return: what it is doing; negative errno. */
-static int look(int task_fd, const char *tid_name, bool seccomp_ok, Candidate *ret) {
+static int look(int task_fd, const char *tid_name, unsigned filters_ok, Candidate *ret) {
         _cleanup_fd_ int dir = rootfs_open_dir(task_fd, tid_name);
         Facts f;
         int r, seen;
@@ -262,7 +263,7 @@ static int look(int task_fd, const char *tid_name, bool seccomp_ok, Candidate *r
         if (facts_deliverable(&f))
                 return THREADS_SIGNALLED;
         /* filters and shadow stacks are a thread's, not a process' */
-        if (f.shadow_stack || f.seccomp == 1 || (f.seccomp != 0 && !seccomp_ok))
+        if (f.shadow_stack || !access_filters_ok(&f, filters_ok))
                 return THREADS_FILTERED;
         return THREADS_FIT;
 }
@@ -293,7 +294,7 @@ static void insert(Candidate *list, size_t *n, const Candidate *c) {
         (*n)++;
 }
 
-static int first_look(int task_fd, pid_t pid, pid_t only_ns_tid, bool seccomp_ok, Candidate *list, size_t *ret_n,
+static int first_look(int task_fd, pid_t pid, pid_t only_ns_tid, unsigned filters_ok, Candidate *list, size_t *ret_n,
                       Census *seen) {
         int fd = fcntl(task_fd, F_DUPFD_CLOEXEC, 0), denied = 0;
         DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -315,7 +316,7 @@ static int first_look(int task_fd, pid_t pid, pid_t only_ns_tid, bool seccomp_ok
                         break;
                 if (parse_u64(de->d_name, &tid) < 0 || tid > INT32_MAX)
                         continue;
-                r = look(task_fd, de->d_name, seccomp_ok, &c);
+                r = look(task_fd, de->d_name, filters_ok, &c);
                 if (r == -EACCES || r == -EPERM)
                         denied = r;
                 if (r < 0)
@@ -345,7 +346,7 @@ static bool is_unmoved(const Candidate *a, const Candidate *b) {
                memcmp(a->args, b->args, sizeof(a->args)) == 0 && a->ctxt_switches == b->ctxt_switches;
 }
 
-int threads_find(int proc_pid_fd, pid_t pid, pid_t only_ns_tid, bool seccomp_ok,
+int threads_find(int proc_pid_fd, pid_t pid, pid_t only_ns_tid, unsigned filters_ok,
                  Candidate ret[static THREADS_CANDIDATES_MAX], Census *ret_seen) {
         _cleanup_fd_ int task_fd = rootfs_open_dir(proc_pid_fd, "task");
         Candidate list[THREADS_CANDIDATES_MAX];
@@ -355,7 +356,7 @@ int threads_find(int proc_pid_fd, pid_t pid, pid_t only_ns_tid, bool seccomp_ok,
 
         if (task_fd < 0)
                 return task_fd == -ENOENT ? -ESRCH : task_fd;
-        r = first_look(task_fd, pid, only_ns_tid, seccomp_ok, list, &n, &seen);
+        r = first_look(task_fd, pid, only_ns_tid, filters_ok, list, &n, &seen);
         if (r < 0)
                 return r;
         /* the interval between two looks is the measurement, not a wait for something */
@@ -366,7 +367,7 @@ int threads_find(int proc_pid_fd, pid_t pid, pid_t only_ns_tid, bool seccomp_ok,
                 char name[16];
 
                 snprintf(name, sizeof(name), "%d", list[i].tid);
-                if (look(task_fd, name, seccomp_ok, &c) == THREADS_FIT && is_unmoved(&c, &list[i]))
+                if (look(task_fd, name, filters_ok, &c) == THREADS_FIT && is_unmoved(&c, &list[i]))
                         ret[kept++] = list[i];
                 else {
                         seen.by[THREADS_FIT]--;

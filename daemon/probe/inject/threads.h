@@ -72,11 +72,11 @@ int threads_by_ns_tid(int proc_pid_fd, pid_t ns_tid) _must_check_;
  * threads_find() - candidates that did not move between two looks, best first
  * @proc_pid_fd: /proc/PID
  * @only_ns_tid: no other than the one that its C library knows by this number; 0 = any
- * @seccomp_ok: threads under a seccomp filter too: each thread may have one of its own
+ * @filters_ok: of access_filters_ok(): each thread may have one of its own
  * @ret_seen: all of them, by what they were doing
  * Return: how many (0 = none now); -EACCES; -ESRCH; other negative errno.
  */
-int threads_find(int proc_pid_fd, pid_t pid, pid_t only_ns_tid, bool seccomp_ok,
+int threads_find(int proc_pid_fd, pid_t pid, pid_t only_ns_tid, unsigned filters_ok,
                  Candidate ret[static THREADS_CANDIDATES_MAX], Census *ret_seen) _must_check_;
 
 /* threads_is_late() - would its wait become longer, as far as was known before a stop? */
