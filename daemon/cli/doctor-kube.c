@@ -103,17 +103,26 @@ static void find_wiring(Doctor *d, const PodFacts *f, bool told) {
         if (!f->has_ready) {
                 doctor_find(d, "pod", "readiness", DOCTOR_HALF, "the pod cannot leave its Services before it goes");
                 doctor_change(d, "in the sidecar: readinessProbe: {httpGet: {path: /ready, port: 9464}, "
-                                 "periodSeconds: 1, failureThreshold: 1}");
+                                 "periodSeconds: 1, failureThreshold: 3}");
         } else
                 doctor_find(d, "pod", "readiness", DOCTOR_GOOD, "readiness is wired: the pod can leave its Services");
         if (!f->has_alive) {
-                doctor_find(d, "pod", "liveness", DOCTOR_HALF, "no restart in place by the kubelet, with its grace");
+                doctor_find(d, "pod", "liveness", DOCTOR_HALF,
+                            "container %s does not ask /alive: the kubelet cannot restart it in place", f->main);
                 doctor_change(d,
                               "in container %s: livenessProbe: {httpGet: {path: /alive, port: 9464}, "
-                              "periodSeconds: 2, failureThreshold: 1}",
+                              "periodSeconds: 10, failureThreshold: 3}",
                               f->main);
         } else
                 doctor_find(d, "pod", "liveness", DOCTOR_GOOD, "liveness is wired: main can be restarted in place");
+}
+
+/* What is configured cannot be done without the API. */
+static bool needs_rights(const Doctor *d) {
+        const KubeOptions *o = d->settings ? &d->settings->kube : NULL;
+
+        return o && o->enabled && o->strategy != KUBE_STRATEGY_AUTO && o->strategy != KUBE_STRATEGY_IN_PLACE &&
+               o->strategy != KUBE_STRATEGY_SIGNAL;
 }
 
 static bool find_pod(Doctor *d, DoctorApi *a, PodFacts *f) {
@@ -127,19 +136,24 @@ static bool find_pod(Doctor *d, DoctorApi *a, PodFacts *f) {
                 read_pod(answer.body, c->container, f);
                 doctor_find(d, "pod", "api", DOCTOR_GOOD, "the API server answers; owner: %s%s%s",
                             f->owner_kind[0] ? f->owner_kind : "none", f->owner_kind[0] ? " " : "", f->owner_name);
+        } else if (answer.error == KUBE_E_FORBIDDEN) {
+                doctor_find(d, "pod", "api", needs_rights(d) ? DOCTOR_BAD : DOCTOR_HALF,
+                            "the API server answers, but its ServiceAccount may not read this pod: in place or by "
+                            "signal only");
+                doctor_change(
+                        d, "RBAC: {apiGroups: [\"\"], resources: [pods], verbs: [get]}: rbac/t1-evict, or t2-detach");
         } else {
                 doctor_find(d, "pod", "api", d->settings && d->settings->kube.enabled ? DOCTOR_BAD : DOCTOR_HALF,
-                            "the API server: %.200s", answer.why);
-                if (answer.error == KUBE_E_FORBIDDEN)
-                        doctor_change(d, "RBAC: {apiGroups: [\"\"], resources: [pods], verbs: [get]}");
-                else if (answer.error == KUBE_E_NET)
+                            "no answer about this pod: %.200s", answer.why);
+                if (answer.error == KUBE_E_NET)
                         doctor_change(d, "a network policy that lets this pod reach %s", c->base_url);
         }
         json_decref(answer.body);
         return answer.error == KUBE_OK;
 }
 
-/* A ReplicaSet's Deployment names the slots; where it cannot be read, its name without the hash would be a guess. */
+/* A ReplicaSet's Deployment names the slots; where it cannot be read, its name without the hash would be a guess, so
+ * then it is not known. */
 static void find_workload(DoctorApi *a, PodFacts *f) {
         char path[PATH_MAX_];
         const json_t *owner;
@@ -151,7 +165,9 @@ static void find_workload(DoctorApi *a, PodFacts *f) {
                  f->owner_name);
         doctor_api_ask(a, "GET", path, NULL, &answer);
         owner = controller_of(answer.body);
-        if (owner)
+        if (answer.error != KUBE_OK)
+                f->workload[0] = '\0';
+        else if (owner)
                 copy(f->workload, sizeof(f->workload), text_of(owner, "name"));
         json_decref(answer.body);
 }
@@ -160,14 +176,21 @@ static void find_workload(DoctorApi *a, PodFacts *f) {
 
 typedef struct Right {
         const char *name, *verb, *group, *resource, *subresource;
-        const char *gives; /* "surge first, then go" */
+        const char *act, *gives; /* "may detach: a replacement first ..." */
+        const char *folder;      /* of deploy/kustomize */
 } Right;
 
+enum { RIGHT_DETACH, RIGHT_EVICT, RIGHT_LIST }; /* of rights[] */
+
 static const Right rights[] = {
-        {"detach", "patch", "", "pods", "", "a replacement first, then this pod goes"},
-        {"evict", "create", "", "pods", "eviction", "this pod goes, within its disruption budget"},
-        {"resize", "patch", "", "pods", "resize", "more memory where a rotation would be too late"},
-        {"events", "create", "events.k8s.io", "events", "", "what happens stands in kubectl describe pod"},
+        {"detach", "patch", "", "pods", "", "detach", "a replacement first, then this pod goes", "rbac/t2-detach"},
+        {"evict", "create", "", "pods", "eviction", "evict", "this pod goes, within its disruption budget",
+         "rbac/t1-evict"},
+        {"list", "list", "", "pods", "", "list pods", "sees that its replacement is Ready", "rbac/t2-detach"},
+        {"resize", "patch", "", "pods", "resize", "resize", "more memory where a rotation would be too late",
+         "rbac/t3-resize"},
+        {"events", "create", "events.k8s.io", "events", "", "write Events", "kubectl describe pod tells what happened",
+         "rbac/t1-evict"},
 };
 
 static bool is_asked_for(const Doctor *d, const char *name) {
@@ -189,16 +212,16 @@ static bool find_right(Doctor *d, DoctorApi *a, const Right *r) {
         int may = doctor_api_may(a, r->verb, r->group, r->resource, r->subresource, "", why, sizeof(why));
 
         if (may > 0) {
-                doctor_find(d, "rights", r->name, DOCTOR_GOOD, "%s: %s", r->name, r->gives);
+                doctor_find(d, "rights", r->name, DOCTOR_GOOD, "may %s: %s", r->act, r->gives);
                 return true;
         }
         if (may < 0) {
-                doctor_find(d, "rights", r->name, mark, "%s: not known: %.200s", r->name, why);
+                doctor_find(d, "rights", r->name, mark, "may it %s? not known: %.200s", r->act, why);
                 return false;
         }
-        doctor_find(d, "rights", r->name, mark, "not %s: %s", r->name, r->gives);
-        doctor_change(d, "RBAC: {apiGroups: [\"%s\"], resources: [%s%s%s], verbs: [%s]}", r->group, r->resource,
-                      r->subresource[0] ? "/" : "", r->subresource, r->verb);
+        doctor_find(d, "rights", r->name, mark, "may not %s (%s)", r->act, r->gives);
+        doctor_change(d, "RBAC: {apiGroups: [\"%s\"], resources: [%s%s%s], verbs: [%s]}: %s", r->group, r->resource,
+                      r->subresource[0] ? "/" : "", r->subresource, r->verb, r->folder);
         return false;
 }
 
@@ -223,21 +246,23 @@ static void try_eviction(Doctor *d, DoctorApi *a) {
                 if (answer.error == KUBE_E_BUDGETS)
                         doctor_change(d, "leave one PodDisruptionBudget that selects this pod");
                 else if (answer.error == KUBE_E_BUDGET)
-                        doctor_change(d, "detach comes before the budget; or: minAvailable one less than the replicas");
+                        doctor_change(d, "nothing, where it detaches: a replacement is Ready by then; else "
+                                         "minAvailable one less "
+                                         "than the replicas");
         }
         json_decref(answer.body);
 }
 
-static void judge_owner(Doctor *d, const PodFacts *f, bool may_detach, bool may_evict) {
+static void judge_owner(Doctor *d, const PodFacts *f, const bool *may) {
         bool surges = strcmp(f->owner_kind, "ReplicaSet") == 0;
 
         if (!f->owner_kind[0] || strcmp(f->owner_kind, "Job") == 0)
                 doctor_find(d, "rotate", "kubernetes", DOCTOR_HALF,
                             "in place only: nobody would make this pod anew%s%s",
                             f->owner_kind[0] ? ", it is of a " : "", f->owner_kind);
-        else if (surges && may_detach)
+        else if (surges && may[RIGHT_DETACH] && may[RIGHT_LIST] && f->workload[0])
                 doctor_find(d, "rotate", "kubernetes", DOCTOR_GOOD, "detach: no capacity is lost");
-        else if (may_evict)
+        else if (may[RIGHT_EVICT])
                 doctor_find(d, "rotate", "kubernetes", surges ? DOCTOR_HALF : DOCTOR_GOOD,
                             "evict: one replica less until its %s has made it anew", f->owner_kind);
         else
@@ -247,12 +272,25 @@ static void judge_owner(Doctor *d, const PodFacts *f, bool may_detach, bool may_
 
 static void find_slots(Doctor *d, DoctorApi *a, const PodFacts *f) {
         const KubeOptions *o = d->settings ? &d->settings->kube : NULL;
-        char path[PATH_MAX_], name[NAME_MAX_ + 80], why[256];
+        char path[PATH_MAX_], name[NAME_MAX_ + 80], missing[NAME_MAX_ + 80] = "", why[256];
         unsigned there = 0, slots = o ? o->slots : 1;
         KubeAnswer answer;
 
-        if (!f->workload[0] || slots == 0)
+        if (slots == 0)
                 return;
+        if (!f->workload[0] && !(o && o->slot_prefix[0])) {
+                if (strcmp(f->owner_kind, "ReplicaSet") != 0)
+                        return;
+                doctor_find(
+                        d, "slots", "leases", DOCTOR_HALF,
+                        "no slots: ReplicaSet %s cannot be read, so which workload's is not known: each pod rotates "
+                        "by itself",
+                        f->owner_name);
+                doctor_change(
+                        d, "RBAC: {apiGroups: [apps], resources: [replicasets], verbs: [get]}; or kubernetes: {slots: "
+                           "{prefix: plateau-WORKLOAD}}");
+                return;
+        }
         for (unsigned i = 0; i < slots; i++) {
                 if (o && o->slot_prefix[0])
                         snprintf(name, sizeof(name), "%s-%u", o->slot_prefix, i);
@@ -262,11 +300,18 @@ static void find_slots(Doctor *d, DoctorApi *a, const PodFacts *f) {
                          doctor_api_config(a)->namespace_, name);
                 doctor_api_ask(a, "GET", path, NULL, &answer);
                 json_decref(answer.body);
-                if (answer.error != KUBE_OK) {
+                if (answer.error == KUBE_OK)
+                        there++;
+                else if (!missing[0]) {
+                        snprintf(missing, sizeof(missing), "%s", name);
                         snprintf(why, sizeof(why), "%s", answer.why);
-                        break;
                 }
-                there++;
+        }
+        if (there > 0 && there < slots) { /* those that are there do (kube/slots.h) */
+                doctor_find(d, "slots", "leases", DOCTOR_HALF, "%u of %u slots: lease %s: %.200s", there, slots,
+                            missing, why);
+                doctor_change(d, "kubernetes: {slots: {max: %u}}; or make the Lease, and let us use it by name", there);
+                return;
         }
         if (there == slots &&
             doctor_api_may(a, "patch", "coordination.k8s.io", "leases", "", name, why, sizeof(why)) == 1) {
@@ -283,10 +328,10 @@ static void find_slots(Doctor *d, DoctorApi *a, const PodFacts *f) {
                               name);
                 return;
         }
-        doctor_find(d, "slots", "leases", o && o->enabled ? DOCTOR_BAD : DOCTOR_HALF, "lease %s: %.200s", name, why);
+        doctor_find(d, "slots", "leases", o && o->enabled ? DOCTOR_BAD : DOCTOR_HALF, "lease %s: %.200s", missing, why);
         doctor_change(d,
                       "make it beforehand: kind: Lease, metadata: {name: %s}, and let us get, update, patch, watch it",
-                      name);
+                      missing);
 }
 
 void doctor_kube(Doctor *d) {
@@ -305,9 +350,9 @@ void doctor_kube(Doctor *d) {
                 find_workload(a, &f);
                 for (size_t i = 0; i < ELEMENTSOF(rights); i++)
                         may[i] = find_right(d, a, &rights[i]);
-                if (may[1])
+                if (may[RIGHT_EVICT])
                         try_eviction(d, a);
-                judge_owner(d, &f, may[0], may[1]);
+                judge_owner(d, &f, may);
                 find_slots(d, a, &f);
         }
         doctor_api_free(a);

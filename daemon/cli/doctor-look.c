@@ -115,6 +115,50 @@ static void find_allocator(Doctor *d, const Survey *s) {
                 doctor_find(d, "reclaim", "java", DOCTOR_GOOD, "a JVM: asked through its attach socket first");
 }
 
+/* Of the process, or of ourselves. Return: how many; 0 = none, or not told (before Linux 5.9). */
+static unsigned filters_of(const Doctor *d, const char *pid, unsigned *ret_mode) {
+        char path[32], text[8192];
+        const char *mode, *filters;
+
+        *ret_mode = 0;
+        snprintf(path, sizeof(path), "%s/status", pid);
+        if (rootfs_read(d->target.source.proc_fd, path, text, sizeof(text)) <= 0)
+                return 0;
+        mode = strstr(text, "\nSeccomp:");
+        filters = strstr(text, "\nSeccomp_filters:");
+        *ret_mode = mode ? (unsigned)strtoul(strchr(mode, ':') + 1, NULL, 10) : 0;
+        return filters ? (unsigned)strtoul(strchr(filters, ':') + 1, NULL, 10) : 0;
+}
+
+/* As the probe judges it before a call (probe/inject/access.h), which is the judgement that counts. */
+static void find_seccomp(Doctor *d) {
+        const ActionOptions *o = d->settings ? &d->settings->action : NULL;
+        unsigned mode, our_mode, n, ours = filters_of(d, "self", &our_mode);
+        char pid[16];
+
+        snprintf(pid, sizeof(pid), "%d", (int)d->target.pid);
+        n = filters_of(d, pid, &mode);
+        if (mode == 2 && o && (o->allow_seccomp || (o->allow_runtime_seccomp && n > 0 && n == ours))) {
+                doctor_find(d, "reclaim", "seccomp", DOCTOR_GOOD, "may be called into under its seccomp filter, by %s",
+                            o->allow_seccomp ? "allow_seccomp" : "allow_runtime_seccomp");
+        } else if (mode == 2 && n > 0 && n == ours) {
+                doctor_find(
+                        d, "reclaim", "seccomp", DOCTOR_HALF,
+                        "nothing is called: it is under a seccomp filter, most likely the container runtime's, since "
+                        "we have as many");
+                doctor_change(d, "policy: {reclaim: {allow_runtime_seccomp: true}}");
+        } else if (mode == 2) {
+                doctor_find(d, "reclaim", "seccomp", DOCTOR_HALF,
+                            "nothing is called: it is under %u seccomp filter%s, we are under %u, and what they forbid "
+                            "cannot be read",
+                            n, n == 1 ? "" : "s", ours);
+                doctor_change(d, "policy: {reclaim: {allow_seccomp: true}}, if you know that they let mmap, munmap, "
+                                 "madvise, brk and futex pass");
+        } else if (mode == 1)
+                doctor_find(d, "reclaim", "seccomp", DOCTOR_HALF,
+                            "nothing is called: in seccomp's strict mode that would kill it");
+}
+
 /* A survey reads /proc/PID/mem, which takes the access that attaching takes (mm/ptrace: PTRACE_MODE_ATTACH), and
  * neither stops nor calls anything. */
 static bool try_survey(Doctor *d, ProbeClient *c, const ProbeHello *hello) {
@@ -134,6 +178,7 @@ static bool try_survey(Doctor *d, ProbeClient *c, const ProbeHello *hello) {
         else
                 find_allocator(d, s);
         free(s);
+        find_seccomp(d);
         return true;
 }
 
