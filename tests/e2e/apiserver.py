@@ -73,6 +73,14 @@ class ApiServer:
              '--cache-dir', self.dir / 'kube-cache', '--token', token, *args],
             input=stdin, capture_output=True, text=True, env={'HOME': str(self.dir), 'PATH': os.environ['PATH']})
 
+    def environment(self):
+        """For a shell: kubectl and helm are this server's admin's."""
+        (self.dir / 'config').write_text(json.dumps({
+            'apiVersion': 'v1', 'kind': 'Config', 'current-context': 'x', 'users': [{'name': 'x', 'user': {'token': 'admin'}}],
+            'contexts': [{'name': 'x', 'context': {'cluster': 'x', 'user': 'x'}}], 'clusters': [{'name': 'x', 'cluster': {
+                'server': f'https://127.0.0.1:{self.port}', 'insecure-skip-tls-verify': True}}]}))
+        return {'HOME': str(self.dir), 'PATH': f'{self.where}:{os.environ["PATH"]}', 'KUBECONFIG': str(self.dir / 'config')}
+
     def do(self, *args, stdin=None):
         """kubectl that has to work; its output."""
         r = self.kubectl(*args, stdin=stdin)

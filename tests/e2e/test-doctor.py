@@ -7,8 +7,10 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'integration'))
+import yaml
+
 import tap # pylint: disable=wrong-import-position
-from fleet import NAMESPACE, Fleet, cluster # pylint: disable=wrong-import-position
+from fleet import DEPLOY, NAMESPACE, Fleet, cluster # pylint: disable=wrong-import-position
 from lib import wait_until # pylint: disable=wrong-import-position
 
 PLATEAU, PROBE = os.environ['PLATEAU'], os.environ['PLATEAU_PROBE']
@@ -71,6 +73,40 @@ def test_doctor():
         assert found['slots', 'leases']['mark'] == 'half', found
         assert 'plateau-web-0' in found['slots', 'leases']['change'], found
         assert fleet.names() == [name] and pod_without_status(plane, name) == before
+
+
+def config_of(tier):
+    """What the ConfigMap of that folder has."""
+    folder = os.path.join(DEPLOY, 'rbac', 't0' if tier == 't0' else 't1-evict')
+    with open(os.path.join(folder, 'config.yaml'), encoding='utf-8') as f:
+        return yaml.safe_load(f)['data']['plateau.yaml']
+
+
+@tap.deadline(400)
+def test_tiers():
+    """as deploy/ is, without a change: what each tier of rights gives, and the line that gives the next"""
+    want = { # strategy, its mark; exit status; what else is good
+        't0': ('', '', 0, []),
+        't1-evict': ('evict', 'half', 0, [('rights', 'evict'), ('rights', 'events')]),
+        't2-detach': ('detach', 'good', 0, [('rights', 'detach'), ('slots', 'leases')]),
+        't3-resize': ('detach', 'good', 0, [('rights', 'detach'), ('rights', 'resize'), ('slots', 'leases')]),
+    }
+    with cluster() as (plane, kubelet):
+        for tier, (strategy, mark, status, good) in want.items(): # in this order: the ServiceAccount keeps what it got
+            print(f'# -- {tier}', flush=True)
+            fleet = Fleet(plane, kubelet, name=tier, replicas=1, slots=2, rbac=tier, config=config_of(tier))
+            fleet.wait_ready()
+            found, code = doctor(kubelet, fleet.names()[0])
+            assert code == status, (tier, code, found)
+            if tier == 't0':
+                assert 'pods' in found['pod', 'api']['change'], found['pod', 'api']
+                assert found['rotate', 'method']['mark'] == 'half', found
+                continue
+            assert ('rotate', 'method') not in found, found
+            assert found['rotate', 'kubernetes']['text'].startswith(strategy), (tier, found['rotate', 'kubernetes'])
+            assert found['rotate', 'kubernetes']['mark'] == mark, (tier, found['rotate', 'kubernetes'])
+            assert all(found[g]['mark'] == 'good' for g in good), (tier, found)
+            assert ('slots', 'leases') in good or 'replicasets' in found['slots', 'leases']['change'], found
 
 
 tap.main(globals())

@@ -5,7 +5,9 @@
 The ServiceAccount's tokens are real and bound to their pods. Pods never run: there is no kubelet here.
 """
 import json
+import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -69,6 +71,10 @@ def install():
               pod('own'), pod('other'), expired('over', '2026-01-01T00:00:00Z'), expired('later', '2999-01-01T00:00:00Z'),
               expired('serving', '2026-01-01T00:00:00Z', 'evicting'),
               expired('odd', 'yesterday'))
+    api.apply({'apiVersion': 'v1', 'kind': 'Namespace', 'metadata': {'name': 'strict', 'labels': {
+        'pod-security.kubernetes.io/enforce': 'restricted'}}},
+              *({'apiVersion': 'v1', 'kind': 'ServiceAccount', 'metadata': {'name': n, 'namespace': 'strict'}}
+                for n in ('default', 'plateau')))
     uid = json.loads(api.do('get', 'pod', 'own', '-n', 'pusher', '-o', 'json'))['metadata']['uid']
     tokens['own'] = api.do('create', 'token', 'plateau', '-n', 'pusher', '--bound-object-kind', 'Pod',
                            '--bound-object-name', 'own', '--bound-object-uid', uid).strip()
@@ -91,8 +97,9 @@ def allowed(result):
     assert result.returncode == 0, result.stderr
 
 
-def denied(result, text):
-    assert result.returncode and text in result.stderr, (result.returncode, result.stdout, result.stderr)
+def denied(result, *texts):
+    """By a policy that says one of these: where two deny, the server tells one of them."""
+    assert result.returncode and any(t in result.stderr for t in texts), (result.returncode, result.stdout, result.stderr)
 
 
 def evict(name, token='own'):
@@ -185,7 +192,7 @@ def test_reap():
     allowed(delete('own'))
     denied(delete('later'), 'deadline')
     denied(delete('serving'), 'detached')
-    denied(delete('other'), 'detached')
+    denied(delete('other'), 'detached', 'deadline')
     denied(delete('odd'), 'timestamp')
     denied(delete('over', 'unbound'), 'only when they are detached')
 
@@ -233,10 +240,6 @@ def test_injection():
 def test_restricted():
     """By same uid a pod passes Pod Security restricted; by SYS_PTRACE it does not"""
     server()
-    api.apply({'apiVersion': 'v1', 'kind': 'Namespace', 'metadata': {'name': 'strict', 'labels': {
-        'pod-security.kubernetes.io/enforce': 'restricted'}}},
-              *({'apiVersion': 'v1', 'kind': 'ServiceAccount', 'metadata': {'name': n, 'namespace': 'strict'}}
-                for n in ('default', 'plateau')))
     strict = pod('new', labels={'plateau.dev/inject': 'true'}, spec={'securityContext': {
         'runAsUser': 1000, 'runAsNonRoot': True, 'seccompProfile': {'type': 'RuntimeDefault'}}})
     strict['metadata']['namespace'] = 'strict'
@@ -259,6 +262,113 @@ def test_triage():
         made_one = json.loads(api.do('get', 'pod', name, '-n', 'pusher', '-o', 'json'))['spec']['ephemeralContainers'][0]
         assert made_one['targetContainerName'] == 'pusher', made_one
         assert made_one['securityContext']['capabilities'] == capabilities, made_one
+
+
+def workload(kind, name, **labels):
+    """Of the example, as another kind with more labels."""
+    w, *_ = yaml.safe_load_all((KUSTOMIZE / 'example' / 'workload.yaml').read_text())
+    w.update(kind=kind)
+    w['metadata'].update(name=name, labels={**w['metadata']['labels'], **labels})
+    for key in ('replicas', 'strategy') if kind != 'Deployment' else ():
+        del w['spec'][key]
+    if kind == 'StatefulSet':
+        w['spec']['serviceName'] = name
+    return w
+
+
+def made_with(components, **labels):
+    """{kind: object} as the server takes it (dry run) of one workload of each kind."""
+    with tempfile.TemporaryDirectory(prefix='plateau-kustomize-') as folder:
+        kinds = ('Deployment', 'StatefulSet', 'DaemonSet')
+        (pathlib.Path(folder) / 'objects.yaml').write_text(yaml.safe_dump_all(
+            [workload(k, k.lower(), **labels) for k in kinds]))
+        (pathlib.Path(folder) / 'kustomization.yaml').write_text(yaml.safe_dump({
+            'namespace': 'pusher', 'resources': ['objects.yaml'],
+            'components': [os.path.relpath(ROOT / 'deploy' / c, os.path.realpath(folder)) for c in components]}))
+        text = api.do('kustomize', folder)
+    items = json.loads(api.do('apply', '--dry-run=server', '-o', 'json', '-f', '-', stdin=text))['items']
+    assert len(items) == len(kinds), text
+    return {i['kind']: i['spec']['template'] for i in items}
+
+
+def in_strict_namespace(template):
+    """The pod that a controller would make of it, where Pod Security restricted is enforced."""
+    body = {'apiVersion': 'v1', 'kind': 'Pod', 'spec': template['spec'],
+            'metadata': {**template['metadata'], 'name': 'made', 'namespace': 'strict'}}
+    return api.kubectl('create', '--dry-run=server', '-o', 'json', '-f', '-', stdin=json.dumps(body))
+
+
+@tap.deadline(120)
+def test_overlays():
+    """Each overlay puts its sidecar into each kind of workload; only by same uid restricted namespaces take the pod"""
+    server()
+    want = {'same-uid': (None, None, False), 'sys-ptrace': (0, ['SYS_PTRACE'], False),
+            'sys-ptrace-filecap': (65532, ['SYS_PTRACE'], True)}
+    for overlay, (user, add, escalates) in want.items():
+        for old in (False, True):
+            components = ['kustomize/overlays/' + overlay] + ['kustomize/overlays/pre-1.29'] * old
+            for kind, template in made_with(components).items():
+                spec = template['spec']
+                sidecar = spec['containers'][-1] if old else spec['initContainers'][0]
+                assert sidecar['name'] == 'plateau' and ('restartPolicy' in sidecar) != old, (overlay, kind, sidecar)
+                security = sidecar['securityContext']
+                assert security.get('runAsUser') == user and security['capabilities'].get('add') == add, (overlay, security)
+                assert security['allowPrivilegeEscalation'] == escalates, (overlay, security)
+                assert sidecar['resources']['requests'] == sidecar['resources']['limits'], sidecar
+                assert ('-filecap' in sidecar['image']) == escalates, sidecar['image']
+            assert (in_strict_namespace(template).returncode == 0) == (overlay == 'same-uid'), overlay
+
+
+@tap.deadline(120)
+def test_cure():
+    """Each component of deploy/cure, also by copy, beside the sidecar: the server takes it, restricted namespaces too"""
+    server()
+    preloads = {'jemalloc': 'libjemalloc.so.2', 'tcmalloc': 'libtcmalloc_minimal.so.4', 'mimalloc': 'libmimalloc.so.2'}
+    for cure in (*preloads, 'arena-max', 'mmap-threshold'):
+        want = next(iter(yaml.safe_load_all((ROOT / 'deploy' / 'cure' / cure / 'values.yaml').read_text())))
+        want = {e['name']: e['value'] for e in want['template']['spec']['containers'][0]['env']}
+        for copied in (False, True) if cure in preloads else (False,):
+            components = ['kustomize/overlays/same-uid', 'cure/' + cure] + ['cure/copied'] * copied
+            labels = {'plateau.dev/cure': cure, **({'plateau.dev/cure-library': 'copied'} if copied else {})}
+            for kind, template in made_with(components, **labels).items():
+                spec = template['spec']
+                got = {e['name']: e.get('value') for e in spec['containers'][0]['env']}
+                if cure in preloads:
+                    library = got.pop('LD_PRELOAD').rstrip(':')
+                    assert library == ('/plateau-cure/' if copied else '') + preloads[cure], (cure, library)
+                assert got == {k: v for k, v in want.items() if k != 'LD_PRELOAD'}, (cure, kind, got)
+                names = [c['name'] for c in spec['initContainers']]
+                assert sorted(names) == ['plateau'] + ['plateau-cure'] * copied, names
+                sidecar = spec['initContainers'][names.index('plateau')]
+                assert not {'LD_PRELOAD', *want} & {e['name'] for e in sidecar['env']}, sidecar['env']
+            r = in_strict_namespace(template)
+            assert r.returncode == 0, (cure, r.stderr)
+
+
+def documented(text):
+    """The commands in the text: lines of its sh blocks, and what stands in backticks."""
+    blocks = re.findall(r'^ *```sh\n(.*?)^ *```', text, re.M | re.S)
+    rest = re.sub(r'^ *```.*?^ *```', '', text, flags=re.M | re.S)
+    found = [line.split('  #')[0].strip() for b in blocks for line in b.splitlines()] + re.findall(r'`([^`]+)`', rest)
+    return [c for c in found if re.match(r'(kubectl|helm) [a-z]', c)]
+
+
+@tap.deadline(120)
+def test_documented():
+    """Each kubectl and helm command of deploy/README.md does what it says, but for those that need a kubelet"""
+    server()
+    commands = documented((ROOT / 'deploy' / 'README.md').read_text())
+    assert len(commands) >= 6, commands
+    for command in commands:
+        if ' exec ' in command or ' debug ' in command or command == 'kubectl drain': # test_triage has debug
+            continue
+        line = command
+        if command.startswith('helm '): # the server was built without its version, which the chart asks for
+            line = command.replace('install', 'template') + (' -n pusher --kube-version 1.37.0 | '
+                                                             'kubectl apply -n pusher --dry-run=server -f -')
+        r = subprocess.run(['sh', '-c', line], cwd=ROOT / 'deploy', env=api.environment(), capture_output=True, text=True)
+        assert r.returncode == 0 and r.stdout, (command, r.stdout, r.stderr)
+        print(f'# {command}: {r.stdout.splitlines()[-1]}')
 
 
 @tap.deadline(120)

@@ -56,13 +56,13 @@ SIDECAR = '''  - name: plateau
     securityContext: {{runAsUser: {uid}, capabilities: {{drop: [ALL], add: [{add}]}}}}
     volumeMounts: [{{name: config, mountPath: /etc/plateau, readOnly: true}}]
 '''
-# allow_seccomp: the runtime's default filter refuses calls by errno and kills for none, and no sidecar may read it.
+# The runtime's default filter refuses calls by errno and kills for none, and no sidecar may read it; ours is the same.
 CONFIG = '''targets: [{{name: main, match: {{main: true}}}}]
 sample: {{interval_max: 2s, survey_interval: 1s}}
 policy:
   startup_grace: 0s
   alert: {{used: 40%, for: 0s}}
-  reclaim: {{used: 50%, for: 0s, cooldown: 10s, lasts: 1s, settle: 0s, allow_seccomp: {seccomp}}}
+  reclaim: {{used: 50%, for: 0s, cooldown: 10s, lasts: 1s, settle: 0s, allow_runtime_seccomp: {seccomp}}}
 report: {{listen: "127.0.0.1:{port}"}}
 '''
 
@@ -186,6 +186,15 @@ class Pod:
             found = [e for e in self.log() if e['event'] == name]
             return found[:n] if len(found) >= n else None
         return wait_until(f'{n} of {name}', there, deadline_s)
+
+    def doctor(self):
+        """What `plateau doctor` finds there: {'section/name': finding}, and the tier of access."""
+        said = self.podman.podman('exec', '-e', 'KUBERNETES_SERVICE_HOST=127.0.0.1', f'{self.name}-plateau', '/usr/bin/plateau',
+                                  'doctor', '--json', ok=False)
+        document = json.loads(said)
+        for f in document['findings']:
+            print(f'# {f["mark"]} {f["section"]}/{f["name"]}: {f["text"]}' + (f' -> {f["change"]}' if f['change'] else ''))
+        return {f'{f["section"]}/{f["name"]}': f for f in document['findings']}, document['tier']
 
     def target(self):
         """The daemon's status, asked by the command in the image."""

@@ -157,6 +157,26 @@ def test_unknown_filter():
 
 
 @tap.deadline(240)
+def test_doctor():
+    """doctor says for each kind of access what it allows, and what would help"""
+    for name, tier in (('no access', 'status'), ('unknown filter', 'call'), ('same user', 'call'), ('same root', 'call'),
+                       ('capability', 'call'), ('capability, root', 'call'), ('file capability', 'call'),
+                       ('file capability, root', 'call')):
+        print(f'# -- {name}')
+        with pod_of(name) as pod:
+            found, got = pod.doctor()
+            assert got == tier, (name, got, found)
+            if name == 'no access':
+                assert 'runAsUser: 1000' in found['access/read']['change'], found
+                continue
+            assert found['sources/cgroup']['mark'] == found['sources/limit']['mark'] == 'good', found
+            may = found['reclaim/seccomp']
+            assert may['mark'] == ('half' if name == 'unknown filter' else 'good'), may
+            if may['mark'] == 'half':
+                assert 'allow_runtime_seccomp: true' in may['change'], may
+
+
+@tap.deadline(240)
 def test_same_user():
     """the same user, no capability: held"""
     with pod_of('same user') as pod:
