@@ -17,7 +17,8 @@
 #define CAP_SYS_PTRACE_BIT 19   /* include/uapi/linux/capability.h */
 #define YAMA               "/proc/sys/kernel/yama/ptrace_scope"
 
-#define ADD_CAPABILITY "in the sidecar: securityContext: {capabilities: {add: [SYS_PTRACE]}}"
+/* Any user but root loses at exec what "add" gives. */
+#define ADD_CAPABILITY "in the sidecar: securityContext: {runAsUser: 0, capabilities: {add: [SYS_PTRACE]}}"
 
 static bool ask(Doctor *d, ProbeClient *c, ProbeOp op, ProbeReply *r, int *ret_fd) {
         ProbeRequest q = {.op = op,
@@ -74,9 +75,10 @@ static void change_access(Doctor *d, const ProbeHello *hello) {
                 doctor_change(d, "the capability is there, so a security module or a user namespace says no: "
                                  "run both in one user namespace");
         else if (!same && d->in_pod)
-                doctor_change(
-                        d, "in the sidecar: securityContext: {runAsUser: %u}, or {capabilities: {add: [SYS_PTRACE]}}",
-                        (unsigned)d->target.uid);
+                doctor_change(d,
+                              "in the sidecar: securityContext: {runAsUser: %u}; or {runAsUser: 0, capabilities: {add: "
+                              "[SYS_PTRACE]}}",
+                              (unsigned)d->target.uid);
         else if (!same)
                 doctor_change(d, "run it as root%s; or: setcap cap_sys_ptrace=ep plateau-probe",
                               d->target.uid ? ", or as the program's own user" : "");
