@@ -40,11 +40,11 @@ asyncio.run(main())
 class Server:
     """A WebSocket server in its own process."""
 
-    def __init__(self):
+    def __init__(self, program=SERVER):
         if not websockets:
             raise Skip('python3-websockets is not installed')
         self.port = free_port()
-        self.process = subprocess.Popen([sys.executable, '-c', SERVER, str(self.port)], stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([sys.executable, '-c', program, str(self.port)], stdout=subprocess.PIPE, text=True)
         assert self.process.stdout.readline() == 'ready\n'
 
     def __enter__(self):
@@ -54,6 +54,25 @@ class Server:
         self.process.kill()
         self.process.wait()
         self.process.stdout.close()
+
+
+# Closes its listening socket when it is told, as many do first; what it has accepted goes on.
+CLOSER = """
+import signal, socket, sys
+s = socket.create_server(('127.0.0.1', int(sys.argv[1])))
+def told(*_):
+    s.close()
+    print('told', flush=True)
+signal.signal(signal.SIGUSR1, told)
+print('ready', flush=True)
+kept = []
+try:
+    while True:
+        kept.append(s.accept())
+except OSError:
+    while True:
+        signal.pause()
+"""
 
 
 class Clients:
@@ -170,6 +189,17 @@ def test_tells_by_all_ways():
             c.leave(1)
             assert d.end()['end'] == 'empty'
         assert os.listdir(folder) == ['drain'], os.listdir(folder)
+
+
+def test_listener_is_closed_first():
+    """an application that stops listening when it is told is still waited for: its ports were found before"""
+    with Server(CLOSER) as s, socket.create_connection(('127.0.0.1', s.port)) as c:
+        with Drain(s, 3600, f'signal={int(signal.SIGUSR1)}') as d:
+            assert s.process.stdout.readline() == 'told\n'
+            seen = d.wait(lambda x: x['left'] is not None)
+            assert seen['from'] == 1 and seen['ports'] == 1 and seen['left'] == 1, seen
+            c.close()
+            assert d.end()['end'] == 'empty'
 
 
 def test_hook_refused():
