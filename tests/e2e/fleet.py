@@ -51,12 +51,12 @@ SHARED = [{'op': 'add', 'path': '/spec/template/spec/initContainers/0/volumeMoun
 
 
 @contextlib.contextmanager
-def cluster(**options):
-    """plateaud and plateau-probe come from the environment, as in the other suites."""
+def cluster(more=None, **options):
+    """plateaud and plateau-probe come from the environment, as in the other suites. more: variables for the sidecar."""
     plane_module.own_network()
     daemon, probe = os.environ['PLATEAUD'], os.environ['PLATEAU_PROBE']
     environment = lambda c: {'PLATEAU_LISTEN': f'{c.pod.ip}:9464', 'PLATEAU_PROBE': probe, # pylint: disable=unnecessary-lambda-assignment
-                             **{k: v for k, v in os.environ.items() if k in ('ASAN_OPTIONS', 'UBSAN_OPTIONS')}} \
+                             **(more or {}), **{k: v for k, v in os.environ.items() if k in ('ASAN_OPTIONS', 'UBSAN_OPTIONS')}} \
         if c.name == 'plateau' else {}
     images = {'plateau': [daemon], 'app': ['/usr/bin/python3', os.path.join(HERE, 'app.py')]}
     with Plane() as plane, Kubelet(plane, images, environment, **options) as kubelet:
@@ -95,7 +95,7 @@ class Fleet:
         with tempfile.TemporaryDirectory() as folder:
             kustomization(folder, self.objects(kind, min_available, grace, spec or {}), rbac)
             text = plane.kubectl('kustomize', '--load-restrictor', 'LoadRestrictionsNone', folder)
-        plane.kubectl('apply', '--server-side', '-f', '-', stdin=text)
+        plane.kubectl('apply', '--server-side', '--force-conflicts', '-f', '-', stdin=text)
         self.configure(config or CONFIG, ttl)
         threading.Thread(target=self.follow, daemon=True).start()
 
