@@ -21,6 +21,7 @@
 #define TELL_TIMEOUT_USEC (5 * USEC_PER_SEC) /* an application that takes longer to say "yes" drains meanwhile */
 #define TELL_LATEST_USEC  USEC_PER_SEC       /* after that it is told, even if its ports are not found yet */
 #define LOOK_BUDGET_USEC  (2 * USEC_PER_MSEC)
+#define LOOK_LATEST_USEC  (250 * USEC_PER_MSEC) /* beyond the deadline: then the look before is the last one */
 #define FILE_MODE         0644 /* the application may be another user */
 
 struct Drain {
@@ -209,24 +210,21 @@ static int look_piece(Drain *d) {
 }
 
 /* The looks of one drain are on the same ports: one that closes its listening socket, as many do first, still drains.
- * Return: 0: the look goes on; 1: it is over, counted or not. */
-static int count(Drain *d, uint64_t now_usec, bool *ret_known) {
+ * Return: 1: counted; 0: the look goes on; -ETIME: given up; another negative errno: it cannot be counted. */
+static int count(Drain *d, uint64_t now_usec) {
         int r = look_piece(d);
 
-        if (r == 0 && now_usec >= d->state.deadline_usec) {
+        if (r == 0 && now_usec >= d->state.deadline_usec + LOOK_LATEST_USEC) {
                 d->look = connection_look_free(d->look);
                 r = -ETIME;
         }
         if (r != 0 || d->ports_found || now_usec >= d->state.begin_usec + TELL_LATEST_USEC)
                 tell(d);
-        if (r == 0)
-                return 0;
         if (r < 0)
                 snprintf(d->state.trouble, sizeof(d->state.trouble), "connections cannot be counted: %s", strerror(-r));
-        else
+        else if (r > 0)
                 d->state.trouble[0] = '\0';
-        *ret_known = r > 0;
-        return 1;
+        return r;
 }
 
 static void report(Drain *d) {
@@ -239,16 +237,20 @@ static void look(Drain *d) {
         DrainLook l = {.alive = subject_is_alive(&d->subject), .now_usec = now_boot_usec()};
         bool was_known = d->state.known;
         unsigned was = d->state.left;
+        int r = l.alive ? count(d, l.now_usec) : -ESRCH;
         uint64_t wait;
 
-        if (l.alive && count(d, l.now_usec, &l.known) == 0 && look_again(d, 0) >= 0)
+        if (r == 0 && look_again(d, 0) >= 0)
                 return;
+        l.known = r > 0;
         l.telling = d->request != NULL;
         l.established = d->state.connections.established;
         l.cost_usec = d->look_cost_usec;
         l.now_usec = now_boot_usec();
-        d->state.known = l.known;
-        d->state.left = l.known ? l.established : 0;
+        if (r != -ETIME) { /* then what was seen last stands */
+                d->state.known = l.known;
+                d->state.left = l.known ? l.established : 0;
+        }
         d->state.waited_usec = l.now_usec - d->state.begin_usec;
         d->state.end = drain_judge(&d->judge, &l, &wait);
         if (d->state.end == DRAIN_GOES_ON && look_again(d, wait) < 0)
