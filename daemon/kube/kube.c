@@ -102,7 +102,9 @@ static int check(const ActionContext *c, char *why, size_t why_size) {
                 snprintf(why, why_size, "kubernetes is switched off");
                 return -EOPNOTSUPP;
         }
-        if (k->plan.strategy != KUBE_STRATEGY_AUTO && !k->plan.works && k->looks[LOOK_POD].answered_usec) {
+        if (k->plan.strategy != KUBE_STRATEGY_AUTO && !k->plan.works && k->looks[LOOK_POD].answered_usec &&
+            !(k->options.headroom_ratio > 0 &&
+              k->access[ACCESS_RESIZE].allowed)) { /* what cannot go may still be given room */
                 snprintf(why, why_size, "no strategy works here: %s", k->plan.why[KUBE_STRATEGY_SIGNAL]);
                 return -EOPNOTSUPP;
         }

@@ -36,7 +36,8 @@ uint64_t kube_machine_need_usec(KubeStrategy s, const KubeFacts *f, const KubeOp
 }
 
 static bool is_last_moment(const Look *l) {
-        return l->f->eta_usec <= l->o->margin_usec && l->f->main_id && l->now >= l->m->signal_after_usec;
+        return l->f->eta_usec <= l->o->margin_usec && l->f->main_id && l->now >= l->m->signal_after_usec &&
+               !l->f->one_shot;
 }
 
 static bool wants_last_moment(const Look *l) {
@@ -154,6 +155,12 @@ static bool is_broken(const Look *l) {
 
 static bool is_no_time(const Look *l) {
         return l->f->rotate && l->f->strategy == KUBE_STRATEGY_SIGNAL;
+}
+
+/* What cannot be rotated, or not any more, may still be given room: step by step, each once the last one was taken. */
+static bool has_headroom_held(const Look *l) {
+        return is_no_time(l) && l->f->headroom && (!l->m->resized || l->f->reply == KUBE_REPLY_OK) &&
+               l->f->eta_usec <= kube_machine_need_usec(KUBE_STRATEGY_DETACH, l->f, l->o);
 }
 
 static bool is_armed(const Look *l) {
@@ -377,6 +384,7 @@ static const Row rows[] = {
         STAY(NORMAL, is_cooling, NONE, COOLDOWN),
         STAY(NORMAL, is_broken, NONE, BREAKER),
         STAY(NORMAL, is_too_young, NONE, TOO_YOUNG),
+        STAY(NORMAL, has_headroom_held, RESIZE, HEADROOM),
         STAY(NORMAL, is_no_time, NONE, NO_TIME),
         ROW(S(NORMAL), is_armed, LEASE_WAIT, NONE, ARMED),
 

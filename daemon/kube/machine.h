@@ -117,6 +117,7 @@ typedef struct KubeFacts {
         bool drain_done;
         bool headroom; /* a resize would be accepted and help */
         bool may_evict, may_delete, alive_probe;
+        bool one_shot;      /* main that ends well is not started again: it is not ended */
         bool evict_instead; /* were the strategy detach, evict would do too */
         KubeReply reply;
         KubeStrategy strategy; /* what the plan says now */

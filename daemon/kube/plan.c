@@ -114,6 +114,10 @@ static bool is_broken(const KubePlanInput *in) {
         return in->breaker;
 }
 
+static bool is_one_shot(const KubePlanInput *in) {
+        return in->one_shot;
+}
+
 static bool no_way_to_main(const KubePlanInput *in) {
         return !in->alive_probe && !in->may_signal;
 }
@@ -156,6 +160,7 @@ static const struct {
         {D | H, no_patch, "not allowed to patch the pod (RBAC: patch pods)"},
         {D, no_list, "not allowed to see its replacement (RBAC: list and watch pods)"},
         {D | E, no_evict, "not allowed to evict the pod (RBAC: create pods/eviction)"},
+        {P | K, is_one_shot, "its restartPolicy is not Always: main would count as done and not be started again"},
         {P, no_way_to_main, "main has no livenessProbe at our /alive, and we may not signal it (another user)"},
         {K, no_signal, "not allowed to signal main: another user, or no shared PID namespace"},
 };

@@ -24,6 +24,7 @@ typedef struct KubePlanInput {
         const char *owner;                             /* kind of the controller; "" = none */
         const char *owner_api;                         /* its apiVersion: "apps/v1" */
         bool mirror;                                   /* a static pod */
+        bool one_shot;                                 /* its restartPolicy is not Always */
         bool template_hash;                            /* it has the label pod-template-hash */
         bool rwo_claim, host_port, hard_anti_affinity; /* a second pod may not fit beside it */
         bool argo;                                     /* label rollouts-pod-template-hash: Services select by it */

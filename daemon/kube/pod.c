@@ -71,9 +71,11 @@ static void decode_spec(const json_t *o, const KubePodLens *lens, KubePod *ret) 
         const json_t *terms =
                 kube_field(o, "spec affinity podAntiAffinity requiredDuringSchedulingIgnoredDuringExecution");
         uint64_t grace = 30; /* the API's default, which the server fills in anyway */
+        char policy[16];
 
         (void)kube_field_u64(o, "spec terminationGracePeriodSeconds", &grace);
         ret->termination_grace_s = (uint32_t)min_of(grace, (uint64_t)UINT32_MAX);
+        ret->one_shot = TEXT(o, "spec restartPolicy", policy) && strcmp(policy, "Always") != 0;
         TEXT(o, "spec nodeName", ret->node);
         ret->has_rwo_claim_possible = any_item_has(o, "spec volumes", "persistentVolumeClaim");
         ret->has_host_port = has_host_port(o);

@@ -28,6 +28,7 @@ typedef struct KubePod {
         bool deleting;
         uint64_t deletion_real_usec; /* when its grace is over */
         uint32_t termination_grace_s;
+        bool one_shot;  /* restartPolicy is not Always: main that ends well is not started again */
         bool has_owner; /* a controller */
         KubeOwner owner;
         char template_hash[64]; /* label pod-template-hash; "" = none */

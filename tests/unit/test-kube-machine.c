@@ -383,12 +383,40 @@ static void test_headroom_once(void **state _unused_) {
         assert_int_equal(w.n_resize, 1);
 }
 
+/* A Job's pod: it is given room, step by step, and is let be at the last moment. */
+static void test_one_shot(void **state _unused_) {
+        KubeOptions o = {.margin_usec = 10 * USEC_PER_SEC};
+        KubeMachine m = {0};
+        KubeFacts f = {.rotate = true,
+                       .eta_usec = 60 * USEC_PER_SEC,
+                       .main_id = 1,
+                       .pod_known = true,
+                       .api = true,
+                       .headroom = true,
+                       .one_shot = true,
+                       .strategy = KUBE_STRATEGY_SIGNAL};
+        uint64_t now = 1000 * USEC_PER_SEC;
+
+        assert_int_equal(kube_machine_step(&m, &f, &o, now).command, KUBE_COMMAND_RESIZE);
+        f.reply = KUBE_REPLY_PENDING;
+        assert_int_equal(kube_machine_step(&m, &f, &o, now).command, KUBE_COMMAND_NONE);
+        f.reply = KUBE_REPLY_OK; /* and the node has given it: there is more to ask for */
+        assert_int_equal(kube_machine_step(&m, &f, &o, now).command, KUBE_COMMAND_RESIZE);
+        f.reply = KUBE_REPLY_REFUSED;
+        assert_int_equal(kube_machine_step(&m, &f, &o, now).command, KUBE_COMMAND_NONE);
+        f.headroom = false;
+        f.eta_usec = 0;
+        assert_int_equal(kube_machine_step(&m, &f, &o, now).reason, KUBE_REASON_NO_TIME);
+        assert_int_equal(m.state, KUBE_STATE_NORMAL);
+        f.one_shot = false;
+        assert_int_equal(kube_machine_step(&m, &f, &o, now).command, KUBE_COMMAND_SIGNAL);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_scenarios),
-                cmocka_unit_test(test_killed_at_each_step),
-                cmocka_unit_test(test_walks),
-                cmocka_unit_test(test_headroom_once),
+                cmocka_unit_test(test_scenarios), cmocka_unit_test(test_killed_at_each_step),
+                cmocka_unit_test(test_walks),     cmocka_unit_test(test_headroom_once),
+                cmocka_unit_test(test_one_shot),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -126,6 +126,19 @@ static void test_forced(void **state _unused_) {
         assert_int_equal(plan.strategy, KUBE_STRATEGY_IN_PLACE);
 }
 
+/* A Job's pod: ended, it would count as done. */
+static void test_one_shot(void **state _unused_) {
+        KubePlanInput in = deployment();
+        KubePlan plan;
+
+        in.owner = "Job";
+        in.one_shot = in.alive_probe = true;
+        kube_plan(&in, KUBE_STRATEGY_AUTO, &plan);
+        assert_false(plan.works);
+        assert_non_null(strstr(plan.why[KUBE_STRATEGY_IN_PLACE], "restartPolicy"));
+        assert_non_null(strstr(plan.why[KUBE_STRATEGY_SIGNAL], "restartPolicy"));
+}
+
 static void test_nothing_works(void **state _unused_) {
         KubePlanInput in = deployment();
         KubePlan plan;
@@ -153,7 +166,8 @@ static void test_instead(void **state _unused_) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {cmocka_unit_test(test_choice), cmocka_unit_test(test_forced),
-                                           cmocka_unit_test(test_nothing_works), cmocka_unit_test(test_instead)};
+                                           cmocka_unit_test(test_one_shot), cmocka_unit_test(test_nothing_works),
+                                           cmocka_unit_test(test_instead)};
 
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
