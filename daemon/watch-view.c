@@ -69,7 +69,8 @@ void watch_need(Watch *w, uint64_t now_usec, KubeNeed *ret) {
                 ret->eta_lo_usec = d->eta_lo_usec - min_of(d->eta_lo_usec, age);
         if (w->rotate_wanted_usec)
                 is_wanted = now_usec - min_of(now_usec, w->rotate_wanted_usec) < ROTATE_HOLD_USEC;
-        else
-                is_wanted = rotating && now_usec < w->host->start_usec + ROTATE_RESUME_USEC;
+        else /* of an earlier daemon, which knew the same process: another one's memory is new */
+                is_wanted = rotating && now_usec < w->host->start_usec + ROTATE_RESUME_USEC &&
+                            w->target.start_boot_usec < w->host->start_usec;
         ret->rotate = is_wanted && (w->rotate_armed || rotating) && !w->judge.policy.options.dry_run;
 }
