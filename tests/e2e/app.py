@@ -6,7 +6,7 @@
   GET /healthz      200
   POST /leak?bytes  keeps so many bytes more, touched
   POST /rate?bytes  leaks so many bytes a second from now on
-  POST /drain       sessions are asked to end ("finish"), as plateau's drain hook does it
+  POST /drain       sessions are asked to end ("finish"), as plateau's drain hook does it; so does SIGUSR1, and DRAIN_FILE
   ws://.../session  echoes; a client that is asked to finish does so by itself
 
 SIGTERM: sessions that are left are closed with 1012 (service restart), then it ends with 0. Prints one JSON line at its end:
@@ -49,9 +49,10 @@ class App:
         """plateau's drain.file, in a volume that both containers have."""
         while not os.path.exists(path):
             await asyncio.sleep(0.1)
-        await self.ask_to_finish()
+        await self.ask_to_finish('file')
 
-    async def ask_to_finish(self):
+    async def ask_to_finish(self, by):
+        print(json.dumps({'asked': by, 'sessions': len(self.sessions)}), flush=True)
         self.draining = True
         for session in list(self.sessions):
             try:
@@ -69,10 +70,11 @@ class App:
         elif url.path == '/rate' and method == 'POST':
             self.rate = n
         elif url.path == '/drain' and method == 'POST':
-            await self.ask_to_finish()
+            await self.ask_to_finish('url')
         elif url.path != '/healthz':
             return 404, b'no such thing\n'
-        return 200, json.dumps({'pod': os.environ.get('HOSTNAME', ''), 'sessions': len(self.sessions)}).encode() + b'\n'
+        return 200, json.dumps({'pod': os.environ.get('HOSTNAME', ''), 'sessions': len(self.sessions),
+                                'kept': sum(len(b) for b in self.kept)}).encode() + b'\n'
 
     async def session(self, ws, *_):
         self.sessions.add(ws)
@@ -129,6 +131,7 @@ async def main():
     ws_path = os.path.join(os.environ.get('APP_DIR', '.'), f'ws-{os.getpid()}.sock')
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, app.stop.set)
+    loop.add_signal_handler(signal.SIGUSR1, lambda: tasks.append(loop.create_task(app.ask_to_finish('signal'))))
     sessions = await websockets.unix_serve(app.session, ws_path, ping_interval=None)
     server = await asyncio.start_server(Front(app, ws_path).on_connection, host, port)
     tasks = [asyncio.create_task(app.leak_steadily())]

@@ -50,18 +50,21 @@ SHARED = [{'op': 'add', 'path': '/spec/template/spec/initContainers/0/volumeMoun
            'value': {'name': 'shared', 'mountPath': '/shared'}}]
 
 
+def probe_port(container):
+    return container.spec.get('readinessProbe', {'httpGet': {'port': 9464}})['httpGet']['port']
+
+
 @contextlib.contextmanager
 def cluster(more=None, **options):
     """plateaud and plateau-probe come from the environment, as in the other suites. more: variables for the sidecar."""
     plane_module.own_network()
     daemon, probe = os.environ['PLATEAUD'], os.environ['PLATEAU_PROBE']
-    environment = lambda c: {'PLATEAU_LISTEN': f'{c.pod.ip}:9464', 'PLATEAU_PROBE': probe, # pylint: disable=unnecessary-lambda-assignment
+    environment = lambda c: {'PLATEAU_LISTEN': f'{c.pod.ip}:{probe_port(c)}', 'PLATEAU_PROBE': probe, # pylint: disable=unnecessary-lambda-assignment
                              **(more or {}), **{k: v for k, v in os.environ.items() if k in ('ASAN_OPTIONS', 'UBSAN_OPTIONS')}} \
         if c.name == 'plateau' else {}
     images = {'plateau': [daemon], 'app': ['/usr/bin/python3', os.path.join(HERE, 'app.py')]}
     with Plane() as plane, Kubelet(plane, images, environment, **options) as kubelet:
         plane.kubectl('apply', '-k', os.path.join(DEPLOY, 'policy'))
-        plane.api.post('/api/v1/namespaces', {'apiVersion': 'v1', 'kind': 'Namespace', 'metadata': {'name': NAMESPACE}})
         yield plane, kubelet
 
 
@@ -74,40 +77,46 @@ def block(value, indent=''):
     return ' ' + json.dumps(value)
 
 
-def kustomization(folder, documents, rbac):
-    """kustomize's input: these objects, the sidecar put into them, and the rights of one tier."""
+def kustomization(folder, documents, rbac, namespace, patches):
+    """kustomize's input: these objects, the sidecar put into them, and the rights of one tier and its extras."""
     with open(os.path.join(folder, 'objects.yaml'), 'w', encoding='utf-8') as f:
         f.write('\n---'.join(block(d) for d in documents))
     at = lambda *p: os.path.relpath(os.path.join(DEPLOY, *p), os.path.realpath(folder)) # pylint: disable=unnecessary-lambda-assignment
     with open(os.path.join(folder, 'kustomization.yaml'), 'w', encoding='utf-8') as f:
-        json.dump({'apiVersion': 'kustomize.config.k8s.io/v1beta1', 'kind': 'Kustomization', 'namespace': NAMESPACE,
-                   'resources': ['objects.yaml', at('rbac', rbac)], 'components': [at('overlays', 'same-uid')],
-                   'patches': [{'target': {'labelSelector': 'plateau.dev/sidecar=true'}, 'patch': json.dumps(SHARED)}]}, f)
+        json.dump({'apiVersion': 'kustomize.config.k8s.io/v1beta1', 'kind': 'Kustomization', 'namespace': namespace,
+                   'resources': ['objects.yaml', *[at('rbac', r) for r in rbac.split('+')]],
+                   'components': [at('overlays', 'same-uid')],
+                   'patches': [{'target': target, 'patch': json.dumps(patch)} for target, patch in patches if patch]}, f)
 
 
 class Fleet:
     def __init__(self, plane, kubelet, name='shop', replicas=3, slots=1, min_available=None, rbac='t2-detach', config='',
-                 kind='Deployment', ttl='10s', grace=30, spec=None):
+                 kind='Deployment', ttl='10s', grace=30, spec=None, main=None, patches=(), namespace=NAMESPACE):
+        """rbac: a folder of deploy/kustomize/rbac, or several: a+b. spec, main: more of the pod's and the main container's.
+        patches: RFC 6902, of the workload once the sidecar is in it. name: unlike that of any other fleet on this plane."""
         self.plane, self.api, self.kubelet, self.name = plane, plane.api, kubelet, name
-        self.replicas, self.slots, self.kind = replicas, slots, kind
+        self.replicas, self.slots, self.kind, self.namespace = replicas, slots, kind, namespace
         self.endpoints = Endpoints()
         self.tell_all = []
+        self.api.ask('POST', '/api/v1/namespaces', {'apiVersion': 'v1', 'kind': 'Namespace', 'metadata': {'name': namespace}})
         with tempfile.TemporaryDirectory() as folder:
-            kustomization(folder, self.objects(kind, min_available, grace, spec or {}), rbac)
+            data = self.configuration(config or CONFIG, ttl) # at once: a pod reads it when it starts
+            kustomization(folder, self.objects(kind, min_available, grace, spec or {}, main or {}), rbac, namespace, [
+                ({'kind': 'ConfigMap', 'name': 'plateau'}, [{'op': 'replace', 'path': '/data', 'value': data}]),
+                ({'labelSelector': 'plateau.dev/sidecar=true'}, [*SHARED, *patches])])
             text = plane.kubectl('kustomize', '--load-restrictor', 'LoadRestrictionsNone', folder)
         plane.kubectl('apply', '--server-side', '--force-conflicts', '-f', '-', stdin=text)
-        self.configure(config or CONFIG, ttl)
         threading.Thread(target=self.follow, daemon=True).start()
 
     # ---- objects ----
 
-    def objects(self, kind, min_available, grace, more):
+    def objects(self, kind, min_available, grace, more, more_of_main):
         labels = {'app': self.name}
         main = {'name': 'app', 'image': 'app:1', 'ports': [{'name': 'http', 'containerPort': PORT}],
                 'env': [{'name': 'DRAIN_FILE', 'value': '/shared/drain'}],
                 'volumeMounts': [{'name': 'shared', 'mountPath': '/shared'}],
                 'resources': {'limits': {'memory': '400Mi', 'cpu': '1'}, 'requests': {'memory': '400Mi', 'cpu': '1'}},
-                'readinessProbe': {'httpGet': {'path': '/healthz', 'port': 'http'}, 'periodSeconds': 1}}
+                'readinessProbe': {'httpGet': {'path': '/healthz', 'port': 'http'}, 'periodSeconds': 1}, **more_of_main}
         spec = {'terminationGracePeriodSeconds': grace, 'securityContext': {'runAsUser': 65532, 'runAsGroup': 65532},
                 'containers': [main], 'volumes': [{'name': 'shared', 'emptyDir': {}}], **more}
         workload = {'apiVersion': 'apps/v1', 'kind': kind,
@@ -135,18 +144,21 @@ class Fleet:
                                 'verbs': ['get', 'update', 'patch', 'watch']}]},
                     {'apiVersion': 'rbac.authorization.k8s.io/v1', 'kind': 'RoleBinding', 'metadata': {'name': role},
                      'roleRef': {'apiGroup': 'rbac.authorization.k8s.io', 'kind': 'Role', 'name': role},
-                     'subjects': [{'kind': 'ServiceAccount', 'name': 'plateau', 'namespace': NAMESPACE}]}]
+                     'subjects': [{'kind': 'ServiceAccount', 'name': 'plateau', 'namespace': self.namespace}]}]
         return out
 
-    def configure(self, config, ttl):
-        text = config.replace('@SLOTS@', str(self.slots)).replace('@TTL@', ttl)
-        self.api.patch(f'/api/v1/namespaces/{NAMESPACE}/configmaps/plateau', {'data': {'plateau.yaml': text}})
+    def configuration(self, config, ttl):
+        return {'plateau.yaml': config.replace('@SLOTS@', str(self.slots)).replace('@TTL@', ttl)}
+
+    def configure(self, config, ttl='10s'):
+        """For pods that start from now on."""
+        self.api.patch(f'/api/v1/namespaces/{self.namespace}/configmaps/plateau', {'data': self.configuration(config, ttl)})
 
     # ---- watching ----
 
     def follow(self):
         slices = {}
-        for kind, o in self.api.watch(f'/apis/discovery.k8s.io/v1/namespaces/{NAMESPACE}/endpointslices',
+        for kind, o in self.api.watch(f'/apis/discovery.k8s.io/v1/namespaces/{self.namespace}/endpointslices',
                                       labelSelector=f'kubernetes.io/service-name={self.name}'):
             if kind == 'SYNC':
                 slices = {i['metadata']['name']: i for i in o['items']}
@@ -172,7 +184,7 @@ class Fleet:
 
     def show(self):
         """What a person would look at, as TAP comments."""
-        out = self.plane.kubectl('get', 'pods,leases,events', '-n', NAMESPACE, '-o', 'wide', '--show-labels', check=False)
+        out = self.plane.kubectl('get', 'pods,leases,events', '-n', self.namespace, '-o', 'wide', '--show-labels', check=False)
         lines = out.stdout.splitlines() + self.kubelet.notes[-10:]
         for p in self.kubelet.running(self.name):
             lines += [f'== {p.name}'] + [self.brief(line) for line in self.kubelet.log(p.name, 'plateau').splitlines()[-15:]]
@@ -190,7 +202,7 @@ class Fleet:
     # ---- pods ----
 
     def pods(self):
-        return self.api.get(f'/api/v1/namespaces/{NAMESPACE}/pods?labelSelector=app={self.name}')['items']
+        return self.api.get(f'/api/v1/namespaces/{self.namespace}/pods?labelSelector=app={self.name}')['items']
 
     def names(self):
         return sorted(p['metadata']['name'] for p in self.pods())
@@ -209,7 +221,7 @@ class Fleet:
 
     def events(self, regarding=None):
         """(reason, note) of the Events that plateau wrote, of one pod or of all."""
-        items = self.api.get(f'/apis/events.k8s.io/v1/namespaces/{NAMESPACE}/events')['items']
+        items = self.api.get(f'/apis/events.k8s.io/v1/namespaces/{self.namespace}/events')['items']
         return [(e['reason'], e.get('note', '')) for e in items if 'plateau' in e.get('reportingController', '') and
                 (not regarding or e['regarding']['name'] == regarding)]
 

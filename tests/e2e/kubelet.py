@@ -8,7 +8,8 @@ Like a node's: pods share a PID namespace, have an address of their own (see pla
 projected token and CA, refreshed before they expire), a mount namespace, a memory cgroup with the container's limit, the user
 and the capabilities of the manifest; native sidecars start first and are stopped last; probes decide about readiness and
 restarts; a deleted pod gets SIGTERM, its grace period, SIGKILL, and is gone then. A gate of readiness counts.
-Unlike one: the network namespace is the machine's (so a pod's port is bound at its address alone), images are programs of this
+Unlike one: the network namespace is the machine's (so a pod's port is bound at its address alone, and @POD_IP@ in a ConfigMap
+stands for what would be 127.0.0.1), images are programs of this
 machine, nothing is scheduled by size, and the file system is not read-only. As root.
 """
 import json
@@ -247,7 +248,10 @@ class Container:
         out = {'name': self.name, 'image': self.spec['image'], 'imageID': '', 'ready': self.ready and self.running(),
                'restartCount': self.restarts, 'started': self.running(), 'state': state}
         if self.limit:
-            out['resources'] = {'limits': {'memory': self.limit}}
+            given = lambda kind: {**self.spec['resources'].get(kind, {}), 'memory': self.limit} # pylint: disable=unnecessary-lambda-assignment
+            out['resources'] = {'limits': given('limits'), 'requests': self.spec['resources'].get('requests', {})}
+            if self.pod.object.get('status', {}).get('qosClass') == 'Guaranteed':
+                out['resources']['requests'] = given('requests')
         return out
 
 
@@ -286,7 +290,9 @@ class Pod:
         self.gone = False
         self.frozen = False # a node that is lost: nothing is done, nothing told
         self.stop_at = 0
+        self.resize = () # condition and reason
         self.grace = None
+        self.ends = [] # (container, exit code, when) of what was not asked to end by the pod's deletion
         self.started = now()
         spec = obj['spec']
         self.sidecars = [Container(self, c, True) for c in spec.get('initContainers', []) if c.get('restartPolicy') == 'Always']
@@ -335,7 +341,7 @@ class Pod:
         names = {i['key']: i['path'] for i in ref.get('items', [])}
         for key, value in answer.get('data', {}).items():
             if not names or key in names:
-                write_file(os.path.join(folder, names.get(key, key)), value)
+                write_file(os.path.join(folder, names.get(key, key)), value.replace('@POD_IP@', self.ip))
 
     def project(self, folder, source):
         if 'serviceAccountToken' in source:
@@ -375,6 +381,8 @@ class Pod:
                   'podIP': self.ip, 'podIPs': [{'ip': self.ip}], 'hostIP': '127.0.0.1', 'startTime': self.started,
                   'containerStatuses': [c.status() for c in self.mains],
                   'initContainerStatuses': [c.status() for c in self.sidecars]}
+        if self.resize:
+            conditions.append({'type': self.resize[0], 'status': 'True', 'reason': self.resize[1]})
         key = json.dumps([status, conditions], sort_keys=True)
         if key == self.told:
             return
@@ -383,6 +391,8 @@ class Pod:
             old = known.get(c['type'])
             c['lastTransitionTime'] = old['lastTransitionTime'] if old and old['status'] == c['status'] and \
                 old.get('lastTransitionTime') else now()
+        conditions += [{'type': t, '$patch': 'delete'} for t in ('PodResizePending', 'PodResizeInProgress')
+                       if t in known and t not in self.resize]
         try:
             self.object = self.kubelet.api.patch(self.url() + '/status', {'metadata': {'uid': self.uid}, 'status':
                                                  {**status, 'conditions': conditions}}, 'application/strategic-merge-patch+json')
@@ -430,6 +440,7 @@ class Pod:
 
     def mind(self, c):
         if c.reap():
+            self.ends.append((c.name, c.exit_code, time.time()))
             c.next_start = time.monotonic() + min(10, 0.2 * 2 ** c.restarts)
         if not c.running():
             policy = 'Always' if c.sidecar else self.object['spec'].get('restartPolicy', 'Always')
@@ -444,10 +455,17 @@ class Pod:
             c.signal(signal.SIGKILL)
 
     def follow_resize(self):
+        """What the spec asks for is given, or not, as Kubelet.resize has it; what is under way is told before it is done."""
         for c in self.mains:
             wanted = next(s for s in self.object['spec']['containers'] if s['name'] == c.name) \
                 .get('resources', {}).get('limits', {}).get('memory')
-            if wanted and wanted != c.limit:
+            if not wanted or wanted == c.limit:
+                self.resize = ()
+            elif self.kubelet.resize != 'Granted':
+                self.resize = ('PodResizePending', self.kubelet.resize)
+            elif not self.resize or self.resize[0] != 'PodResizeInProgress':
+                self.resize = ('PodResizeInProgress', '')
+            else:
                 c.set_limit(wanted)
 
     def step_down(self):
@@ -513,6 +531,8 @@ class Kubelet:
         self.plane, self.api, self.images = plane, plane.api, images
         self.environment = environment or (lambda c: {})
         self.probe_scale = probe_scale
+        self.resize = 'Granted' # or Deferred, Infeasible: for all from now on
+        self.full = False       # no room for another pod
         with open(images['plateau'][0] if 'plateau' in images else '/dev/null', 'rb') as f:
             self.sanitized = b'__asan_init' in f.read()
         self.dir = tempfile.mkdtemp(prefix='plateau-node-')
@@ -524,7 +544,7 @@ class Kubelet:
         if own and os.access(own, os.W_OK):
             self.cgroup = os.path.join(own, f'plateau-e2e-{os.getpid()}')
             os.makedirs(self.cgroup, exist_ok=True)
-        self.pods, self.notes, self.count, self.ending = {}, [], 0, False
+        self.pods, self.notes, self.waiting, self.count, self.ending = {}, [], [], 0, False
         self.lock = threading.Lock()
         self.api.post('/api/v1/nodes', {'apiVersion': 'v1', 'kind': 'Node', 'metadata': {'name': NODE, 'labels': {
             'kubernetes.io/hostname': NODE}}})
@@ -578,7 +598,17 @@ class Kubelet:
         elif pod['spec'].get('nodeName') == NODE and pod['status']['phase'] in ('Pending', 'Running'):
             self.pods[uid] = Pod(self, pod)
         elif not pod['spec'].get('nodeName') and not pod['spec'].get('nodeSelector'):
-            self.bind(pod)
+            if self.full:
+                self.waiting.append(pod)
+            else:
+                self.bind(pod)
+
+    def set_full(self, full):
+        """Whether there is room; who waited for it gets it."""
+        self.full = full
+        waiting, self.waiting = self.waiting, []
+        for pod in waiting:
+            self.on_pod('ADDED', pod)
 
     def bind(self, pod):
         m = pod['metadata']
