@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What only the API server knows: the pod as it stands there, who owns it, what our ServiceAccount may do, whether the
- * slots are there. Each way to rotate is judged by what it takes (kube/plan.h does so again when it counts).
+ * slots are there. Which way to rotate is judged by doctor-plan.
  */
 #include "cli/doctor.h"
 
@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cli/doctor-api.h"
+#include "cli/doctor-plan.h"
 
 #define NAME_MAX_ 254
 #define PATH_MAX_ 640
@@ -125,7 +126,8 @@ static bool needs_rights(const Doctor *d) {
                o->strategy != KUBE_STRATEGY_SIGNAL;
 }
 
-static bool find_pod(Doctor *d, DoctorApi *a, PodFacts *f) {
+/* Return: the pod; NULL = it cannot be read, and that was told. Owner: caller. */
+static json_t *find_pod(Doctor *d, DoctorApi *a, PodFacts *f) {
         const KubeConfig *c = doctor_api_config(a);
         char path[PATH_MAX_];
         KubeAnswer answer;
@@ -148,28 +150,33 @@ static bool find_pod(Doctor *d, DoctorApi *a, PodFacts *f) {
                 if (answer.error == KUBE_E_NET)
                         doctor_change(d, "a network policy that lets this pod reach %s", c->base_url);
         }
+        if (answer.error == KUBE_OK)
+                return answer.body;
         json_decref(answer.body);
-        return answer.error == KUBE_OK;
+        return NULL;
 }
 
 /* A ReplicaSet's Deployment names the slots; where it cannot be read, its name without the hash would be a guess, so
- * then it is not known. */
-static void find_workload(DoctorApi *a, PodFacts *f) {
+ * then it is not known. Return: the ReplicaSet; NULL = it has none, or it cannot be read. Owner: caller. */
+static json_t *find_workload(DoctorApi *a, PodFacts *f) {
         char path[PATH_MAX_];
         const json_t *owner;
         KubeAnswer answer;
 
         if (strcmp(f->owner_kind, "ReplicaSet") != 0)
-                return;
+                return NULL;
         snprintf(path, sizeof(path), "/apis/apps/v1/namespaces/%s/replicasets/%s", doctor_api_config(a)->namespace_,
                  f->owner_name);
         doctor_api_ask(a, "GET", path, NULL, &answer);
-        owner = controller_of(answer.body);
-        if (answer.error != KUBE_OK)
+        if (answer.error != KUBE_OK) {
                 f->workload[0] = '\0';
-        else if (owner)
+                json_decref(answer.body);
+                return NULL;
+        }
+        owner = controller_of(answer.body);
+        if (owner)
                 copy(f->workload, sizeof(f->workload), text_of(owner, "name"));
-        json_decref(answer.body);
+        return answer.body;
 }
 
 /* ---- what we may ---- */
@@ -206,23 +213,23 @@ static bool is_asked_for(const Doctor *d, const char *name) {
                (strcmp(name, "evict") == 0 && o->strategy == KUBE_STRATEGY_EVICT);
 }
 
-static bool find_right(Doctor *d, DoctorApi *a, const Right *r) {
+static KubeRight find_right(Doctor *d, DoctorApi *a, const Right *r) {
         DoctorMark mark = is_asked_for(d, r->name) ? DOCTOR_BAD : DOCTOR_NONE;
         char why[256];
         int may = doctor_api_may(a, r->verb, r->group, r->resource, r->subresource, "", why, sizeof(why));
 
         if (may > 0) {
                 doctor_find(d, "rights", r->name, DOCTOR_GOOD, "may %s: %s", r->act, r->gives);
-                return true;
+                return KUBE_RIGHT_YES;
         }
         if (may < 0) {
                 doctor_find(d, "rights", r->name, mark, "may it %s? not known: %.200s", r->act, why);
-                return false;
+                return KUBE_RIGHT_UNKNOWN;
         }
         doctor_find(d, "rights", r->name, mark, "may not %s (%s)", r->act, r->gives);
         doctor_change(d, "RBAC: {apiGroups: [\"%s\"], resources: [%s%s%s], verbs: [%s]}: %s", r->group, r->resource,
                       r->subresource[0] ? "/" : "", r->subresource, r->verb, r->folder);
-        return false;
+        return KUBE_RIGHT_NO;
 }
 
 /* As a dry run, said twice: admission and the budget's check are done, and nothing else. */
@@ -247,27 +254,9 @@ static void try_eviction(Doctor *d, DoctorApi *a) {
                         doctor_change(d, "leave one PodDisruptionBudget that selects this pod");
                 else if (answer.error == KUBE_E_BUDGET)
                         doctor_change(d, "nothing, where it detaches: a replacement is Ready by then; else "
-                                         "minAvailable one less "
-                                         "than the replicas");
+                                         "minAvailable one less than the replicas");
         }
         json_decref(answer.body);
-}
-
-static void judge_owner(Doctor *d, const PodFacts *f, const bool *may) {
-        bool surges = strcmp(f->owner_kind, "ReplicaSet") == 0;
-
-        if (!f->owner_kind[0] || strcmp(f->owner_kind, "Job") == 0)
-                doctor_find(d, "rotate", "kubernetes", DOCTOR_HALF,
-                            "in place only: nobody would make this pod anew%s%s",
-                            f->owner_kind[0] ? ", it is of a " : "", f->owner_kind);
-        else if (surges && may[RIGHT_DETACH] && may[RIGHT_LIST] && f->workload[0])
-                doctor_find(d, "rotate", "kubernetes", DOCTOR_GOOD, "detach: no capacity is lost");
-        else if (may[RIGHT_EVICT])
-                doctor_find(d, "rotate", "kubernetes", surges ? DOCTOR_HALF : DOCTOR_GOOD,
-                            "evict: one replica less until its %s has made it anew", f->owner_kind);
-        else
-                doctor_find(d, "rotate", "kubernetes", DOCTOR_HALF,
-                            "in place only: main is restarted, no other pod comes");
 }
 
 static void find_slots(Doctor *d, DoctorApi *a, const PodFacts *f) {
@@ -335,8 +324,9 @@ static void find_slots(Doctor *d, DoctorApi *a, const PodFacts *f) {
 }
 
 void doctor_kube(Doctor *d) {
-        bool may[ELEMENTSOF(rights)] = {0};
+        KubeRight may[ELEMENTSOF(rights)];
         DoctorApi *a = NULL;
+        json_t *pod, *set;
         char why[256] = "";
         PodFacts f;
 
@@ -345,15 +335,18 @@ void doctor_kube(Doctor *d) {
                             "no API: %.200s", why);
                 return;
         }
-        if (find_pod(d, a, &f)) {
+        pod = find_pod(d, a, &f);
+        if (pod) {
                 find_wiring(d, &f, doctor_api_config(a)->container[0] != '\0');
-                find_workload(a, &f);
+                set = find_workload(a, &f);
                 for (size_t i = 0; i < ELEMENTSOF(rights); i++)
                         may[i] = find_right(d, a, &rights[i]);
-                if (may[RIGHT_EVICT])
+                if (may[RIGHT_EVICT] == KUBE_RIGHT_YES)
                         try_eviction(d, a);
-                judge_owner(d, &f, may);
+                doctor_plan(d, a, &(DoctorPlan){pod, set, may[RIGHT_DETACH], may[RIGHT_EVICT], may[RIGHT_LIST]});
                 find_slots(d, a, &f);
+                json_decref(set);
         }
+        json_decref(pod);
         doctor_api_free(a);
 }

@@ -106,7 +106,17 @@ def test_tiers():
             assert found['rotate', 'kubernetes']['text'].startswith(strategy), (tier, found['rotate', 'kubernetes'])
             assert found['rotate', 'kubernetes']['mark'] == mark, (tier, found['rotate', 'kubernetes'])
             assert all(found[g]['mark'] == 'good' for g in good), (tier, found)
+            assert (('rotate', 'not-detach') in found) == (strategy != 'detach'), found
             assert ('slots', 'leases') in good or 'replicasets' in found['slots', 'leases']['change'], found
+        plane.api.patch(f'/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{fleet.name}', {'spec': {'paused': True}})
+        found, _ = doctor(kubelet, fleet.names()[0])
+        assert found['rotate', 'kubernetes']['mark'] == 'half' and 'paused' in found['rotate', 'not-detach']['text'], found
+        fleet = Fleet(plane, kubelet, name='db', replicas=1, slots=1, kind='StatefulSet', config=config_of('t2-detach'))
+        fleet.wait_ready()
+        found, _ = doctor(kubelet, fleet.names()[0])
+        assert found['rotate', 'kubernetes']['text'].startswith('evict'), found
+        assert found['rotate', 'kubernetes']['mark'] == 'good' and ('rotate', 'not-detach') not in found, found
+        assert found['slots', 'leases']['mark'] == 'half' and found['slots', 'leases']['text'].startswith('1 of 2'), found
 
 
 tap.main(globals())
