@@ -88,9 +88,16 @@ class Podman:
         self.lock = open(cache('storage.lock'), 'w', encoding='ascii') # one run at a time: until the process ends
         fcntl.flock(self.lock, fcntl.LOCK_EX)
         self.tags, self.pods = [], []
+        self.remove(self.podman('pod', 'ps', '--filter', 'name=^plateau-test-', '--format', '{{.Name}}').split()) # was killed
 
     def podman(self, *argv, **kwargs):
         return run('podman', *self.store, *argv, env=self.env, cwd=self.dir.name, **kwargs)
+
+    def remove(self, pods):
+        """Whichever of them are there: without --ignore one that is not keeps podman from all others."""
+        pods = list(pods)
+        if pods:
+            self.podman('pod', 'rm', '-f', '-t', '0', '--ignore', *pods, ok=False, deadline_s=300)
 
     def buildah(self, *argv, **kwargs):
         return run('buildah', *self.store, *argv, env=self.env, cwd=SOURCE, **kwargs)
@@ -131,8 +138,7 @@ class Podman:
             self.buildah('rm', main)
 
     def close(self):
-        if self.pods:
-            self.podman('pod', 'rm', '-f', '-t', '0', *(p.name for p in self.pods), ok=False)
+        self.remove(p.name for p in self.pods)
         if self.tags:
             run('podman', *self.store, 'rmi', '-f', *self.tags, env=self.env, ok=False)
         shutil.rmtree(self.dir.name, ignore_errors=True)
