@@ -16,6 +16,7 @@
 #define BID_STANDS(ttl)    ((ttl) / 3 * 2)
 #define YIELD_FOR(ttl)     ((ttl) / 2)
 #define RETRY_MAX(ttl)     ((ttl) / 12)
+#define WAITER_RETRY_MAX(ttl) ((ttl) / 3) /* who has nothing to lose is in no hurry */
 #define READ_EVERY(ttl)    ((ttl) / 12)
 #define READ_EACH_USEC     (2 * USEC_PER_SEC) /* all reads of a waiter: one in 2 s at most */
 #define RETRY_FIRST_USEC   USEC_PER_SEC
@@ -275,7 +276,8 @@ static void unusable(SlotMind *m, unsigned i, SlotOwner how) {
 }
 
 static void hold_on(SlotMind *m, const SlotNews *news) {
-        uint64_t most = RETRY_MAX(m->ttl_usec), wait = RETRY_FIRST_USEC << min_of(m->fails, 10u);
+        uint64_t most = waits(m) ? WAITER_RETRY_MAX(m->ttl_usec) : RETRY_MAX(m->ttl_usec),
+                 wait = RETRY_FIRST_USEC << min_of(m->fails, 10u);
 
         m->fails++;
         wait = within(max_of(wait, news->retry_after_usec), RETRY_FIRST_USEC / 2,
