@@ -234,9 +234,10 @@ static void mind_one(Kube *k, LookKind kind, uint64_t every_usec, uint64_t now) 
 
         if (l->call || (l->asked_usec && now < l->asked_usec + every_usec))
                 return;
-        l->asked_usec = now;
         if (ask[kind](k, &l->call) < 0)
-                l->call = NULL;
+                l->call = NULL; /* what it is asked by is not known yet: as soon as it is */
+        else
+                l->asked_usec = now;
 }
 
 /* At the start: who we are, whose, and what we may. */
@@ -294,6 +295,8 @@ static bool is_answered(const Kube *k, uint64_t since) {
 }
 
 bool look_is_known(const Kube *k) {
+        if (k->client && !k->looks[LOOK_POD].answered_usec && k->net_failures < NET_FAILURES)
+                return false; /* just started: neither answered nor away */
         return !look_api(k) || is_answered(k, 1);
 }
 

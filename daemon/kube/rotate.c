@@ -294,6 +294,8 @@ static void on_slots_changed(void *userdata) {
         Kube *k = userdata;
         KubeLearned l;
 
+        if (kube_slots_fact(k->slots) == KUBE_SLOT_HELD)
+                k->net_failures = 0; /* who granted it is there */
         if (kube_slots_learned(k->slots, &l)) {
                 k->learned.replace_usec = l.replace_usec;
                 k->learned.drain_usec = l.drain_usec;
@@ -382,11 +384,25 @@ static void on_entered(Kube *k, const KubeStep *step, const KubeFacts *f, uint64
         k->reply_next = KUBE_REPLY_NONE;
 }
 
+/* That the pods of a workload are replaced no more is for a person to know. */
+static void note_hold(Kube *k, KubeReason reason) {
+        const char *why = kube_reason_name(reason);
+        char note[160];
+
+        if (reason == KUBE_REASON_BREAKER && k->held_reason != why) {
+                snprintf(note, sizeof(note),
+                         "rotation: held: %s: the last %u pods of this workload leaked soon after their start", why,
+                         k->learned.young);
+                kube_tell(k, KUBE_NEWS_ROTATION, true, note);
+        }
+        k->held_reason = why;
+}
+
 /* Return: whether there was anything to do. */
 static bool step_once(Kube *k, KubeFacts *f, uint64_t now) {
         KubeStep step = kube_machine_step(&k->machine, f, &k->options, now);
 
-        k->held_reason = kube_reason_name(step.reason);
+        note_hold(k, step.reason);
         if (!step.changed)
                 return false;
         if (step.from != k->machine.state)
