@@ -6,6 +6,7 @@
   GET /healthz      200
   POST /leak?bytes  keeps so many bytes more, touched
   POST /rate?bytes  leaks so many bytes a second from now on
+  POST /free        gives all of it back
   POST /drain       sessions are asked to end ("finish"), as plateau's drain hook does it; so does SIGUSR1, and DRAIN_FILE
   ws://.../session  echoes; a client that is asked to finish does so by itself
 
@@ -67,6 +68,8 @@ class App:
             await asyncio.sleep(WORK_S)
         elif url.path == '/leak' and method == 'POST':
             self.leak(n)
+        elif url.path == '/free' and method == 'POST':
+            self.kept.clear()
         elif url.path == '/rate' and method == 'POST':
             self.rate = n
         elif url.path == '/drain' and method == 'POST':

@@ -55,8 +55,9 @@ def probe_port(container):
 
 
 @contextlib.contextmanager
-def cluster(more=None, **options):
-    """plateaud and plateau-probe come from the environment, as in the other suites. more: variables for the sidecar."""
+def cluster(more=None, start=None, **options):
+    """plateaud and plateau-probe come from the environment, as in the other suites. more: variables for the sidecar.
+    start(kubelet): is called before there is any pod."""
     plane_module.own_network()
     daemon, probe = os.environ['PLATEAUD'], os.environ['PLATEAU_PROBE']
     environment = lambda c: {'PLATEAU_LISTEN': f'{c.pod.ip}:{probe_port(c)}', 'PLATEAU_PROBE': probe, # pylint: disable=unnecessary-lambda-assignment
@@ -64,6 +65,8 @@ def cluster(more=None, **options):
         if c.name == 'plateau' else {}
     images = {'plateau': [daemon], 'app': ['/usr/bin/python3', os.path.join(HERE, 'app.py')]}
     with Plane() as plane, Kubelet(plane, images, environment, **options) as kubelet:
+        if start:
+            start(kubelet)
         plane.kubectl('apply', '-k', os.path.join(DEPLOY, 'policy'))
         yield plane, kubelet
 

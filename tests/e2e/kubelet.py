@@ -63,7 +63,7 @@ class Container:
         self.failed_live = self.failed_ready = 0
         self.probed = {}
         self.started = ''
-        self.exit_code = None
+        self.exit_code = self.last_exit = None # of this life; of the one before
         self.dir = pod.path(self.name)
         self.next_start = 0
         self.stopping = 0
@@ -205,6 +205,7 @@ class Container:
             return False
         code = self.process.returncode
         self.exit_code, self.process, self.ready, self.pid = code if code >= 0 else 128 - code, None, False, 0
+        self.last_exit = self.exit_code
         return True
 
     def probe(self, kind):
