@@ -247,7 +247,44 @@ def test_authority():
         assert 'certificate' in answer['why'], answer
 
 
-@tap.deadline(180)
+def audited(pod):
+    """{"get ok": n}: what the audit log has of a pod's requests, in the words of the driver's counters."""
+    verbs = {'list': 'get', 'create': 'post', 'update': 'put'}
+    codes = {404: 'not-found', 409: 'conflict', 422: 'invalid'}
+    out = {}
+    for e in World.plane.audit():
+        if e['user'].get('extra', {}).get('authentication.kubernetes.io/pod-uid') == [pod['metadata']['uid']]:
+            code = e['responseStatus']['code']
+            key = f'{verbs.get(e["verb"], e["verb"])} {"ok" if code < 300 else codes.get(code, code)}'
+            out[key] = out.get(key, 0) + 1
+    return out
+
+
+def test_counted():
+    """What it counts of its requests, by verb and outcome, is what the audit log of the server has of them."""
+    pod = make(PODS, {'metadata': {'name': 'counted'}, 'spec': {'serviceAccountName': 'plateau', 'containers': [
+        {'name': 'main', 'image': 'app:test'}]}})
+    with Driver(pod) as d:
+        for name, error in (('counted', 'ok'), ('nobody', 'not-found'), ('counted', 'ok')):
+            d.ask('pod', name, error=error)
+        d.ask('merge-patch', 'counted', {'metadata': {'annotations': {'a': 'b'}}})
+        d.ask('json-patch', 'counted', [{'op': 'test', 'path': '/metadata/uid', 'value': 'another'}], error='invalid')
+        d.ask('access', 'get', '-', 'pods')
+        d.tell('pods', 'app=nobody')
+        assert d.read()['error'] == 'ok'
+        d.tell('watch', '0', '-', 'counted')
+        while d.read()['watch'] != 'synced':
+            pass
+        admin().patch(f'{PODS}/counted', {'metadata': {'annotations': {'a': 'c'}}})
+        assert d.read()['watch'] == 'changed' # so the watch was asked for
+        d.tell('counters')
+        got = next(e['ended'] for e in iter(d.read, None) if e['event'] == 'counters')
+    got['watch ok'] = 1 # the server's word for one that nobody waits for any more; ours is told when it is let go
+    wait_until('the audit log', lambda: audited(pod).get('watch ok'))
+    assert got == audited(pod) and got['get ok'] == 4 and got['get not-found'] == 1 and got['post ok'] == 1, (got, audited(pod))
+    admin().delete(f'{PODS}/counted', {'gracePeriodSeconds': 0})
+
+
 def test_watching():
     """What is there, what comes, changes and goes; a server that ends comes back with a list; no rights are no rights."""
     pod = ready_pods('web', 3)[0]
