@@ -19,6 +19,9 @@
 #include "kube/watch.h"
 #include "util/clock.h"
 
+#define TURN_USEC  (15 * USEC_PER_SEC) /* to look at everything anew; then it begins with what it has */
+#define TURN_NEVER (USEC_INFINITY - TURN_USEC)
+
 /* What is read of the cluster, each by at most one request at a time. */
 typedef enum LookKind { LOOK_POD, LOOK_OWNER, LOOK_DEPLOYMENT, _LOOK_MAX } LookKind;
 

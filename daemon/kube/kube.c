@@ -324,6 +324,7 @@ int kube_new(sd_event *event, const KubeOptions *options, const KubeHost *host, 
         k->main_fd = -1;
         k->ready_before = UINT_MAX;
         k->need.eta_lo_usec = USEC_INFINITY;
+        k->turn_usec = TURN_NEVER;
         read_boot_id(k);
         read_state_dir(k);
         r = sd_event_add_defer(event, &k->tell_io, on_tell, k);

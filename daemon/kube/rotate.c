@@ -12,7 +12,6 @@
 #define STEPS_MAX 6u /* in one go: a state entered may be left at once */
 #define BEAT_USEC USEC_PER_SEC
 #define ALIVE_ASKED_USEC (2 * USEC_PER_MINUTE)
-#define TURN_USEC (15 * USEC_PER_SEC) /* to look at everything anew; then it begins with what it has */
 
 /* ---- facts ---- */
 
@@ -447,7 +446,7 @@ static void mind_beat(Kube *k, uint64_t now) {
 /* From the moment in which the slot is ours. */
 static void mind_turn(Kube *k, uint64_t now) {
         if (k->machine.state != KUBE_STATE_LEASE_WAIT || !rotate_has_slot(k))
-                k->turn_usec = USEC_INFINITY - TURN_USEC;
+                k->turn_usec = TURN_NEVER;
         else {
                 k->turn_usec = min_of(k->turn_usec, now);
                 look_refresh(k, now);

@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Thirty pods that all want to go at once, and two slots."""
+import collections
+import json
 import os
 import random
 import signal
@@ -11,7 +13,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'integration'))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tap # pylint: disable=wrong-import-position
-from fleet import NAMESPACE, Fleet, cluster # pylint: disable=wrong-import-position
+from fleet import NAMESPACE, ApiError, Fleet, cluster # pylint: disable=wrong-import-position
 
 PODS = int(os.environ.get('PLATEAU_E2E_PODS', '30'))
 SLOTS = 2
@@ -21,8 +23,7 @@ class Rotating:
     """How many pods rotate at once, by the API server's own watch: detached ones that still serve, and evicted ones."""
 
     def __init__(self, fleet):
-        self.fleet, self.now, self.most, self.seen = fleet, set(), 0, set()
-        self.orphans = {}
+        self.fleet, self.now, self.most, self.seen = fleet, {}, 0, set()
         threading.Thread(target=self.follow, daemon=True).start()
 
     def follow(self):
@@ -33,35 +34,43 @@ class Rotating:
     def on_pod(self, event, pod):
         m = pod['metadata']
         rotating = 'plateau.dev/rotation' in m.get('labels', {}) and event != 'DELETED' and 'deletionTimestamp' not in m
-        if rotating and m['name'] not in self.now:
-            self.now.add(m['name'])
+        if rotating:
+            self.now[m['name']] = json.loads(m.get('annotations', {}).get('plateau.dev/state') or '{}').get('state', '')
             self.seen.add(m['name'])
-        elif not rotating:
-            self.now.discard(m['name'])
+        else:
+            self.now.pop(m['name'], None)
         self.most = max(self.most, len(self.now))
 
 
-def disturb(fleet, rotating, stop, seed=7):
-    """Sidecars of rotating pods are killed or paused, now and then, in whatever state they are."""
+def remove_at_once(fleet, name):
+    try:
+        fleet.api.delete(f'/api/v1/namespaces/{NAMESPACE}/pods/{name}', {'gracePeriodSeconds': 0})
+    except ApiError as e:
+        assert e.status == 404, e
+
+
+def disturb(fleet, rotating, stop, done, seed=7):
+    """Sidecars of rotating pods are killed or paused, now and then, in whatever state they are; some pods are removed at once,
+    by which their slot is nobody's."""
     rng = random.Random(seed)
-    done = {'killed': 0, 'paused': 0}
     while not stop.wait(rng.uniform(0.5, 1.5)):
-        names = sorted(rotating.now)
-        if not names:
-            continue
+        name = rng.choice(sorted(rotating.now) or [''])
         try:
-            sidecar = fleet.kubelet.pod(rng.choice(names)).container('plateau')
+            sidecar = fleet.kubelet.pod(name).container('plateau')
         except StopIteration:
             continue
-        if rng.random() < 0.6:
+        dice, state = rng.random(), rotating.now.get(name, '')
+        if dice < 0.03:
+            remove_at_once(fleet, name)
+            done['removed'] += 1
+        elif dice < 0.6:
             sidecar.signal(signal.SIGKILL)
-            done['killed'] += 1
+            done[f'killed in {state}'] += 1
         else:
             sidecar.signal(signal.SIGSTOP)
             time.sleep(rng.uniform(0.5, 4))
             sidecar.signal(signal.SIGCONT)
-            done['paused'] += 1
-    return done
+            done[f'paused in {state}'] += 1
 
 
 @tap.deadline(1500)
@@ -71,10 +80,10 @@ def test_storm():
         # longer than a sidecar can be away here: a slot that is not renewed is another's, by design
         fleet = Fleet(plane, kubelet, replicas=PODS, slots=SLOTS, min_available=PODS, ttl='30s')
         fleet.wait_ready(deadline_s=300)
-        rotating, stop, result = Rotating(fleet), threading.Event(), {}
+        rotating, stop, done = Rotating(fleet), threading.Event(), collections.Counter()
         fleet.endpoints.count_from_now()
         first = fleet.names()
-        thread = threading.Thread(target=lambda: result.update(disturb(fleet, rotating, stop)), daemon=True)
+        thread = threading.Thread(target=disturb, args=(fleet, rotating, stop, done), daemon=True)
         thread.start()
         for name in first:
             fleet.leak(name)
@@ -83,7 +92,7 @@ def test_storm():
         finally:
             stop.set()
             thread.join(10)
-            print(f'# most at once {rotating.most}, seen rotating {len(rotating.seen)} of {PODS}, disturbed {result}, '
+            print(f'# most at once {rotating.most}, seen rotating {len(rotating.seen)} of {PODS}, disturbed {dict(done)}, '
                   f'fewest ready {fleet.endpoints.fewest}', flush=True)
         assert rotating.most <= SLOTS, rotating.most
         fleet.wait_ready(deadline_s=120)
