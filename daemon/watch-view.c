@@ -51,7 +51,7 @@ void watch_view(const Watch *w, TargetView *ret) {
 }
 
 void watch_need(Watch *w, uint64_t now_usec, KubeNeed *ret) {
-        const Decision *d = &w->judge.decisions[RUNG_ROTATE];
+        uint64_t left = policy_time_left(&w->judge.policy, &w->judge.input);
         uint64_t age = now_usec - min_of(now_usec, w->sample.time_usec);
         bool rotating = pod_is_rotating(w->host->pod), is_wanted;
 
@@ -65,8 +65,8 @@ void watch_need(Watch *w, uint64_t now_usec, KubeNeed *ret) {
                 return;
         ret->usage_bytes = w->sample.usage_bytes;
         ret->limit_bytes = w->sample.limit_bytes;
-        if (d->eta_lo_usec != USEC_INFINITY)
-                ret->eta_lo_usec = d->eta_lo_usec - min_of(d->eta_lo_usec, age);
+        if (left != USEC_INFINITY)
+                ret->eta_lo_usec = left - min_of(left, age);
         if (w->rotate_wanted_usec)
                 is_wanted = now_usec - min_of(now_usec, w->rotate_wanted_usec) < ROTATE_HOLD_USEC;
         else /* of an earlier daemon, which knew the same process: another one's memory is new */

@@ -151,6 +151,13 @@ void policy_set_options(Policy *p, const PolicyOptions *options);
 void policy_step(Policy *p, const PolicyInput *in, Decision ret[static _RUNG_MAX]);
 
 /**
+ * policy_time_left() - to the limit, as far as it is certain enough to end a process for
+ * The lower bound of a forecast that is proved for rotate, or the rate of a burst. A forecast of a few looks spans from
+ * a second to a day: that is "not known". Return: USEC_INFINITY: not known, or no growth.
+ */
+uint64_t policy_time_left(const Policy *p, const PolicyInput *in);
+
+/**
  * policy_holds() - does what @d was decided on still hold?
  * @in: measured once more, right before the act. A limit that moved, or use below its threshold or, for the other
  *      triggers, below what it was by more than the hysteresis, is another situation: let the next tick judge it.

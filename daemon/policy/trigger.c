@@ -85,6 +85,15 @@ bool trigger_urgent(const Policy *p, const PolicyInput *in) {
         return in->trend_known && in->proof > RUNG_ROTATE && in->eta_lo_usec <= urgent;
 }
 
+uint64_t policy_time_left(const Policy *p, const PolicyInput *in) {
+        uint64_t left = in->trend_known && in->proof > RUNG_ROTATE ? in->eta_lo_usec : USEC_INFINITY;
+        double room = (double)in->limit_bytes - (double)in->usage_bytes;
+
+        if (is_burst(p, in))
+                left = room <= 0 ? 0 : min_of(left, (uint64_t)(room / in->burst_bytes_per_s * USEC_PER_SEC));
+        return left;
+}
+
 double trigger_threshold(const Policy *p, Rung rung, Reason trigger) {
         const RungOptions *o = &p->options.rung[rung];
 

@@ -5,6 +5,7 @@
   GET /job         an answer after some milliseconds
   GET /healthz      200
   POST /leak?bytes  keeps so many bytes more, touched
+  POST /holes?bytes touches so many bytes in small blocks and frees all but some: the heap keeps the pages
   POST /rate?bytes  leaks so many bytes a second from now on
   POST /free        gives all of it back
   POST /drain       sessions are asked to end ("finish"), as plateau's drain hook does it; so does SIGUSR1, and DRAIN_FILE
@@ -24,6 +25,7 @@ import websockets
 
 WORK_S = 0.005
 PAGE = 4096
+BLOCK = 2000 # above what pymalloc serves: from malloc
 
 
 class App:
@@ -39,6 +41,10 @@ class App:
         block = bytearray(n)
         block[::PAGE] = b'x' * len(range(0, n, PAGE))
         self.kept.append(block)
+
+    def make_holes(self, n):
+        blocks = [bytearray(BLOCK) for _ in range(n // BLOCK)]
+        self.kept.extend(blocks[::100])
 
     async def leak_steadily(self):
         while True:
@@ -70,6 +76,8 @@ class App:
             self.leak(n)
         elif url.path == '/free' and method == 'POST':
             self.kept.clear()
+        elif url.path == '/holes' and method == 'POST':
+            self.make_holes(n)
         elif url.path == '/rate' and method == 'POST':
             self.rate = n
         elif url.path == '/drain' and method == 'POST':

@@ -331,6 +331,36 @@ static void test_the_last_moment(void **state _unused_) {
         expect("switched off", step(in, RUNG_ROTATE), VERB_NONE, REASON_BELOW);
 }
 
+/* What a rotation counts on: a forecast that a look may still turn over is none. */
+static void test_time_left(void **state _unused_) {
+        static const struct {
+                const char *name;
+                unsigned proof;
+                double percent, bytes_per_s;
+                uint64_t eta_lo_usec, left_usec;
+        } cases[] = {
+                {"proved", 3, 60, 0, 7 * MINUTE, 7 * MINUTE},
+                {"a second, after a step", 2, 87, 0, USEC_PER_SEC, USEC_INFINITY},
+                {"a burst", 0, 60, 200.0 * MIB, 7 * MINUTE, 2 * USEC_PER_SEC},
+                {"a burst that has time", 0, 60, 100.0 * MIB, 7 * MINUTE, USEC_INFINITY},
+                {"a burst, less than what is proved", 3, 60, 200.0 * MIB, MINUTE, 2 * USEC_PER_SEC},
+                {"a burst, more than what is proved", 3, 60, 200.0 * MIB, USEC_PER_SEC, USEC_PER_SEC},
+                {"past the limit", 0, 101, 200.0 * MIB, USEC_INFINITY, 0},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                PolicyInput in = input(T0, cases[i].percent);
+
+                in.trend_known = true;
+                in.proof = cases[i].proof;
+                in.eta_lo_usec = cases[i].eta_lo_usec;
+                in.burst_bytes_per_s = cases[i].bytes_per_s;
+                fresh();
+                if (policy_time_left(&policy, &in) != cases[i].left_usec)
+                        fail_msg("%s: %lu", cases[i].name, (unsigned long)policy_time_left(&policy, &in));
+        }
+}
+
 static void test_need_names(void **state _unused_) {
         for (PolicyNeed n = 0; n < _NEED_MAX; n++)
                 assert_string_not_equal(need_name(n), "invalid");
@@ -351,6 +381,7 @@ int main(void) {
                 cmocka_unit_test(test_holds),
                 cmocka_unit_test(test_the_last_moment),
                 cmocka_unit_test(test_need_names),
+                cmocka_unit_test(test_time_left),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
