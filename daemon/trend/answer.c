@@ -20,6 +20,7 @@
 #define IMMINENT_S     60.0
 #define IMMINENT_USED  0.5
 #define REACH_LIMIT    0.5 /* of the room: growth that slows down so much ends well below the limit */
+#define STILL_ETAS        8.0 /* growth by steps stands still, too: for about as long as a step is to the rest */
 #define STALE_RATIO    (1.0 / 256)
 #define STALE_SPAN_RATIO (1.0 / 16) /* two buckets of a window */
 #define IDLE_SAMPLES   4  /* without a forecast, or a limit: look each so many */
@@ -52,9 +53,18 @@ ForecastInput answer_input(const Trend *t) {
 }
 
 /* Growth that will be over before its evidence could be weighed: half is used, and the rest is gone within a minute at
- * the latest by a line that is beyond doubt. */
-static bool is_imminent(const Forecast *f) {
-        return f->known && f->steady && f->life[LIFE_USED] >= IMMINENT_USED && f->hi_s <= IMMINENT_S;
+ * the latest by a line that is beyond doubt, and it did not stand still for longer than the rest is to take. */
+static bool is_imminent(const Trend *t) {
+        const Forecast *f = &t->forecast;
+
+        return f->known && f->steady && f->life[LIFE_USED] >= IMMINENT_USED && f->hi_s <= IMMINENT_S &&
+               t->now_s - t->rise_s <= f->eta_s;
+}
+
+/* After a jump of some samples lines point at the limit for as long as the jump is in their windows; by now it would
+ * have been reached many times over. */
+static bool is_still(const Trend *t) {
+        return t->now_s - t->rise_s > STILL_ETAS * t->forecast.eta_s;
 }
 
 /* Is this growth likely to end or to come back, which a line does not show? Then nothing is proven as yet; half of the
@@ -62,9 +72,9 @@ static bool is_imminent(const Forecast *f) {
 static bool is_doubtful(const Trend *t) {
         const Forecast *f = &t->forecast;
 
-        return f->known && (f->reach_ratio < REACH_LIMIT ||
-                            cycles_been_there(&t->cycles, t->now_s, t->bytes, f->slope * f->span_s,
-                                              (double)t->limit_bytes));
+        return f->known &&
+               (f->reach_ratio < REACH_LIMIT || is_still(t) ||
+                cycles_been_there(&t->cycles, t->now_s, t->bytes, f->slope * f->span_s, (double)t->limit_bytes));
 }
 
 static TrendProof prove(Trend *t, double step_s) {
@@ -227,7 +237,7 @@ void answer(Trend *t, double step_s, bool anew) {
                           .confidence = ANSWER_CONFIDENCE};
         update_shape(t);
         fit->proof = prove(t, step_s);
-        if (is_imminent(&t->forecast) && !is_doubtful(t))
+        if (is_imminent(t) && !is_doubtful(t))
                 fit->proof = TREND_PROOF_ROTATE;
         if (!is_enough(t)) {
                 fit->proof = TREND_PROOF_NONE;

@@ -13,6 +13,7 @@
 #define LOADED_RATIO    1.5 /* the first few samples of a life may see the program being loaded: */
 #define LOADED_SAMPLES  6   /* its life starts when it has its size */
 #define SETTLED_SAMPLES 2   /* the lowest counts from here on */
+#define RISE_RATIO      (1.0 / 4096) /* of the limit: what rises less stands still */
 
 static void begin_life(Trend *t) {
         pyramid_clear(&t->pyramid);
@@ -105,6 +106,15 @@ static bool is_new_life(const Trend *t, double bytes) {
         return t->n > 0 && t->n <= LOADED_SAMPLES && bytes > LOADED_RATIO * t->high_bytes;
 }
 
+/* In sum since it was lowest, so that slow growth counts however often it is looked at. */
+static void follow_rise(Trend *t, double bytes) {
+        if (t->n == 0 || bytes > t->rise_bytes + RISE_RATIO * (double)t->limit_bytes)
+                t->rise_s = t->now_s;
+        else if (bytes >= t->rise_bytes)
+                return;
+        t->rise_bytes = bytes;
+}
+
 static void add(Trend *t, const TrendSample *s, double step_s) {
         double bytes = (double)s->bytes;
 
@@ -115,6 +125,7 @@ static void add(Trend *t, const TrendSample *s, double step_s) {
         if (t->n >= SETTLED_SAMPLES)
                 t->low_bytes = fmin(t->low_bytes, bytes);
         t->high_bytes = fmax(t->high_bytes, bytes);
+        follow_rise(t, bytes);
         t->bytes = bytes;
         t->n++;
         cycles_push(&t->cycles, t->now_s, bytes);

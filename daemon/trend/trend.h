@@ -118,6 +118,7 @@ typedef struct Trend {
         /* this life: */
         unsigned n;
         double start_s, start_bytes, low_bytes, high_bytes;
+        double rise_s, rise_bytes; /* when it rose last by more than noise, and to what; lower if it fell since */
         unsigned shape_turns; /* of the window that `shape` was told from */
         TrendKind shape;
         TrendFit fit;

@@ -178,6 +178,19 @@ static void test_a_first_minute_proves_no_end(void **state _unused_) {
         }
 }
 
+/* Something is loaded within three looks: for as long as it is in the windows lines lead past the limit, within seconds. */
+static void test_a_jump_proves_nothing(void **state _unused_) {
+        static const double jump[] = {179e6, 340e6, 364e6};
+        Trend *t = fresh();
+        TrendFit f;
+
+        for (unsigned i = 0; i < 600; i++) {
+                feed(t, 0.21 * i, i < 250 ? 27e6 : jump[min_of(i - 250, 2u)], 419e6, &f);
+                if (f.proof == TREND_PROOF_ROTATE)
+                        fail_msg("proven %u looks after the jump", i - 250);
+        }
+}
+
 static void test_been_there(void **state _unused_) {
         TrendCycles c = {};
 
@@ -426,6 +439,7 @@ int main(void) {
                 cmocka_unit_test(test_laws_are_told_apart),
                 cmocka_unit_test(test_a_leak_is_timed),
                 cmocka_unit_test(test_a_first_minute_proves_no_end),
+                cmocka_unit_test(test_a_jump_proves_nothing),
                 cmocka_unit_test(test_been_there),
                 cmocka_unit_test(test_wait),
                 cmocka_unit_test(test_a_reset_before_the_first_sample),
