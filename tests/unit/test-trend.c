@@ -178,7 +178,7 @@ static void test_a_first_minute_proves_no_end(void **state _unused_) {
         }
 }
 
-/* Something is loaded within three looks: for as long as it is in the windows lines lead past the limit, within seconds. */
+/* Something is loaded within three looks: while it is in the windows lines lead past the limit within seconds. */
 static void test_a_jump_proves_nothing(void **state _unused_) {
         static const double jump[] = {179e6, 340e6, 364e6};
         Trend *t = fresh();
