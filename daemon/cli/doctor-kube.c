@@ -232,8 +232,9 @@ static KubeRight find_right(Doctor *d, DoctorApi *a, const Right *r) {
         return KUBE_RIGHT_NO;
 }
 
-/* As a dry run, said twice: admission and the budget's check are done, and nothing else. */
-static void try_eviction(Doctor *d, DoctorApi *a) {
+/* As a dry run, said twice: admission and the budget's check are done, and nothing else. @refused: why it always would
+ * be; "" = it would not. */
+static void try_eviction(Doctor *d, DoctorApi *a, char *refused, size_t size) {
         const KubeConfig *c = doctor_api_config(a);
         char path[PATH_MAX_];
         KubeAnswer answer;
@@ -250,6 +251,8 @@ static void try_eviction(Doctor *d, DoctorApi *a) {
         else {
                 doctor_find(d, "rights", "eviction", DOCTOR_HALF, "an eviction would be refused now: %.250s",
                             answer.why);
+                if (kube_error_is_for_good(answer.error))
+                        snprintf(refused, size, "%s", answer.why);
                 if (answer.error == KUBE_E_BUDGETS)
                         doctor_change(d, "leave one PodDisruptionBudget that selects this pod");
                 else if (answer.error == KUBE_E_BUDGET)
@@ -327,7 +330,7 @@ void doctor_kube(Doctor *d) {
         KubeRight may[ELEMENTSOF(rights)];
         DoctorApi *a = NULL;
         json_t *pod, *set;
-        char why[256] = "";
+        char why[256] = "", refused[256] = "";
         PodFacts f;
 
         if (doctor_api_new(&a, why, sizeof(why)) < 0) {
@@ -342,8 +345,10 @@ void doctor_kube(Doctor *d) {
                 for (size_t i = 0; i < ELEMENTSOF(rights); i++)
                         may[i] = find_right(d, a, &rights[i]);
                 if (may[RIGHT_EVICT] == KUBE_RIGHT_YES)
-                        try_eviction(d, a);
-                doctor_plan(d, a, &(DoctorPlan){pod, set, may[RIGHT_DETACH], may[RIGHT_EVICT], may[RIGHT_LIST]});
+                        try_eviction(d, a, refused, sizeof(refused));
+                doctor_plan(d, a,
+                            &(DoctorPlan){pod, set, may[RIGHT_DETACH], may[RIGHT_EVICT], may[RIGHT_LIST],
+                                          refused[0] ? refused : NULL});
                 find_slots(d, a, &f);
                 json_decref(set);
         }

@@ -77,8 +77,12 @@ void doctor_plan(Doctor *d, DoctorApi *a, const DoctorPlan *p) {
         const KubeOptions *o = d->settings ? &d->settings->kube : NULL;
         KubePodLens lens = {.main = doctor_api_config(a)->container,
                             .alive_port = o && o->port ? o->port : PORT_DEFAULT};
-        KubePlanInput in = {
-                .api = true, .patch = p->patch, .evict = p->evict, .list = p->list, .eta_usec = USEC_INFINITY};
+        KubePlanInput in = {.api = true,
+                            .patch = p->patch,
+                            .evict = p->evict,
+                            .list = p->list,
+                            .evict_refused = p->evict_refused,
+                            .eta_usec = USEC_INFINITY};
         KubePlan plan;
         KubePod pod;
         bool best;
@@ -89,6 +93,7 @@ void doctor_plan(Doctor *d, DoctorApi *a, const DoctorPlan *p) {
         in.owner = pod.has_owner ? pod.owner.kind : "";
         in.owner_api = pod.has_owner ? pod.owner.api_version : "";
         in.mirror = pod.mirror;
+        in.one_shot = pod.one_shot;
         in.template_hash = pod.template_hash[0] != '\0';
         in.rwo_claim = pod.has_rwo_claim_possible;
         in.host_port = pod.has_host_port;

@@ -13,6 +13,7 @@
 typedef struct DoctorPlan {
         const json_t *pod, *set; /* set: the ReplicaSet that owns it; NULL = none, or it cannot be read */
         KubeRight patch, evict, list;
+        const char *evict_refused; /* why an eviction always would be; NULL = not so */
 } DoctorPlan;
 
 /* doctor_plan() - one or more findings in section "rotate". Asks for the Deployment. */

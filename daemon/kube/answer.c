@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kube/answer.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -67,6 +66,10 @@ void kube_answer_judge(long status, const char *body, size_t len, uint64_t retry
         }
         if (ret->error != KUBE_OK)
                 say(ret, message);
+}
+
+bool kube_error_is_for_good(KubeError e) {
+        return e == KUBE_E_FORBIDDEN || e == KUBE_E_INVALID || e == KUBE_E_BUDGETS;
 }
 
 const char *kube_error_name(KubeError e) {

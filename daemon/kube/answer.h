@@ -6,6 +6,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,5 +44,7 @@ typedef struct KubeAnswer {
  * Source: Kubernetes pkg/registry/core/pod/storage/eviction.go. Test: tests/unit/test-kube-answer.c
  */
 void kube_answer_judge(long status, const char *body, size_t len, uint64_t retry_after_usec, KubeAnswer *ret);
+/* kube_error_is_for_good() - refused as it was asked for: until somebody changes a right, a policy or a budget. */
+bool kube_error_is_for_good(KubeError e);
 /* kube_error_name() - "not-found", for metrics and logs. Owner: static. */
 const char *kube_error_name(KubeError e);

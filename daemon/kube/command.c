@@ -23,12 +23,8 @@ static KubeReply reply_of(const KubeAnswer *a) {
         case KUBE_E_GONE:
         case KUBE_E_NOT_FOUND:
                 return KUBE_REPLY_STALE;
-        case KUBE_E_FORBIDDEN:
-        case KUBE_E_BUDGETS:
-        case KUBE_E_INVALID:
-                return KUBE_REPLY_REFUSED;
         default:
-                return KUBE_REPLY_LOST;
+                return kube_error_is_for_good(a->error) ? KUBE_REPLY_REFUSED : KUBE_REPLY_LOST;
         }
 }
 

@@ -43,6 +43,14 @@ typedef enum AccessKind {
         _ACCESS_MAX,
 } AccessKind;
 
+/* What an eviction that was only tried came to. */
+typedef struct Foresight {
+        KubeCall *call;
+        uint64_t asked_usec, next_usec; /* 0 = not yet; USEC_INFINITY = not any more */
+        bool refused;                   /* and asking again is no use until somebody changes something */
+        char why[160];                  /* "" = it may go; also when a budget is merely used up */
+} Foresight;
+
 /* Pods of our ReplicaSet but us, while they are followed. */
 typedef struct Peers {
         bool known;
@@ -116,6 +124,7 @@ struct Kube {
         uint64_t access_usec; /* when it was asked last */
         KubeCall *access_call;
         bool gate_told;
+        Foresight foresight;
 
         /* the rotation */
         KubeMachine machine;
@@ -175,6 +184,13 @@ void follow_mind(Kube *k, uint64_t now);
 /* follow_is_settled() - what is to be known before the label goes is known, or will not be. */
 bool follow_is_settled(const Kube *k, uint64_t now);
 void follow_done(Kube *k);
+
+/* foresee.c */
+/* foresee_mind() - once after the start: would an eviction be refused? */
+void foresee_mind(Kube *k, uint64_t now);
+/* foresee_again() - right before a rotation: what was refused then may have been mended. */
+void foresee_again(Kube *k, uint64_t now);
+void foresee_done(Kube *k);
 
 /* command.c */
 /* command_give() - carry it out: the reply comes into k->reply, once it can be seen in the pod. */

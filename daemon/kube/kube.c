@@ -182,6 +182,10 @@ static void view_detail(const Kube *k, KubeView *v) {
                 snprintf(v->detail, sizeof(v->detail), "%s", k->drained.told);
         else if (k->last_error[0])
                 snprintf(v->detail, sizeof(v->detail), "%.150s", k->last_error);
+        else if (k->machine.state == KUBE_STATE_NORMAL && k->foresight.why[0] &&
+                 (k->foresight.refused || k->plan.strategy == KUBE_STRATEGY_EVICT))
+                snprintf(v->detail, sizeof(v->detail), "an eviction would be refused%s: %.140s",
+                         k->foresight.refused ? "" : " while the pod is ready", k->foresight.why);
         else if (k->machine.state == KUBE_STATE_NORMAL && k->plan.strategy != KUBE_STRATEGY_DETACH &&
                  k->plan.why[KUBE_STRATEGY_DETACH][0])
                 snprintf(v->detail, sizeof(v->detail), "not detach: %s", k->plan.why[KUBE_STRATEGY_DETACH]);

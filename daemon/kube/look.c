@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define RESIZE_USEC      (10 * USEC_PER_SEC)
+#define RESIZE_ETA_USEC  (10 * USEC_PER_MINUTE)
 #define FRESH_USEC       (20 * USEC_PER_SEC)
 #define RETRY_START_USEC (15 * USEC_PER_SEC) /* while nothing is known of our own pod */
 #define ACCESS_USEC      (10 * USEC_PER_MINUTE) /* rights are given and taken while a pod lives */
@@ -256,6 +258,12 @@ static void mind_start(Kube *k, uint64_t now) {
         }
 }
 
+/* What the node has not given yet is waited for while it matters: then more may be asked for. */
+static bool is_resizing(const Kube *k) {
+        return k->machine.resized && k->pod_known && k->need.eta_lo_usec < RESIZE_ETA_USEC &&
+               k->pod.main_limit_bytes != k->pod.status_limit_bytes;
+}
+
 void look_mind(Kube *k, uint64_t now) {
         KubeState s = k->machine.state;
 
@@ -264,6 +272,8 @@ void look_mind(Kube *k, uint64_t now) {
         mind_start(k, now);
         if (!k->looks[LOOK_POD].answered_usec || (s == KUBE_STATE_NORMAL && !k->need.rotate))
                 return;
+        if (is_resizing(k))
+                mind_one(k, LOOK_POD, RESIZE_USEC, now);
         for (LookKind i = 0; i < _LOOK_MAX; i++)
                 if (every_s[s][i])
                         mind_one(k, i, every_s[s][i] * USEC_PER_SEC, now);
@@ -279,6 +289,7 @@ void look_refresh(Kube *k, uint64_t now) {
         }
         for (LookKind i = 0; i < _LOOK_MAX; i++)
                 mind_one(k, i, FRESH_USEC / 2, now);
+        foresee_again(k, now);
 }
 
 /* A look that is refused or fails has been answered too: the plan then does without. */
@@ -301,10 +312,11 @@ bool look_is_known(const Kube *k) {
 }
 
 bool look_is_fresh(const Kube *k, uint64_t now) {
-        return !look_api(k) || is_answered(k, now - min_of(now, FRESH_USEC));
+        return !look_api(k) || (is_answered(k, now - min_of(now, FRESH_USEC)) && !k->foresight.call);
 }
 
 void look_done(Kube *k) {
+        foresee_done(k);
         for (LookKind i = 0; i < _LOOK_MAX; i++)
                 if (k->looks[i].call)
                         k->looks[i].call = kube_call_cancel(k->looks[i].call);

@@ -106,6 +106,10 @@ static bool no_evict(const KubePlanInput *in) {
         return in->evict == KUBE_RIGHT_NO;
 }
 
+static bool evict_refused(const KubePlanInput *in) {
+        return in->evict_refused;
+}
+
 static bool no_list(const KubePlanInput *in) {
         return in->list == KUBE_RIGHT_NO;
 }
@@ -160,6 +164,7 @@ static const struct {
         {D | H, no_patch, "not allowed to patch the pod (RBAC: patch pods)"},
         {D, no_list, "not allowed to see its replacement (RBAC: list and watch pods)"},
         {D | E, no_evict, "not allowed to evict the pod (RBAC: create pods/eviction)"},
+        {D | E, evict_refused, "an eviction would be refused"},
         {P | K, is_one_shot, "its restartPolicy is not Always: main would count as done and not be started again"},
         {P, no_way_to_main, "main has no livenessProbe at our /alive, and we may not signal it (another user)"},
         {K, no_signal, "not allowed to signal main: another user, or no shared PID namespace"},
@@ -170,10 +175,12 @@ static void refuse(const KubePlanInput *in, KubeStrategy s, KubePlan *ret) {
 
         for (size_t i = 0; i < ELEMENTSOF(against); i++)
                 if (against[i].of & 1u << s && against[i].holds(in)) {
-                        bool told = against[i].holds == no_api && in->api_why && in->api_why[0];
+                        const char *more = against[i].holds == no_api          ? in->api_why
+                                           : against[i].holds == evict_refused ? in->evict_refused
+                                                                               : NULL;
 
-                        snprintf(ret->why[s], KUBE_PLAN_WHY_MAX, "%s%s%s", against[i].why, told ? ": " : "",
-                                 told ? in->api_why : "");
+                        snprintf(ret->why[s], KUBE_PLAN_WHY_MAX, "%s%s%s", against[i].why, more && *more ? ": " : "",
+                                 more ? more : "");
                         return;
                 }
         if (s != KUBE_STRATEGY_SIGNAL && in->eta_usec <= in->need_usec[s])

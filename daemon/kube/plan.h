@@ -33,6 +33,7 @@ typedef struct KubePlanInput {
         bool paused, rolling, current;                 /* current: the ReplicaSet is the Deployment's newest */
         bool going;                                    /* owner or namespace is being deleted */
         KubeRight patch, evict, list;
+        const char *evict_refused; /* by what: an eviction was tried (dryRun), and would be for good; NULL = no */
         bool alive_probe, may_signal;
         bool breaker;                           /* replacements leak at once, again and again */
         uint64_t eta_usec;                      /* lower bound; USEC_INFINITY */

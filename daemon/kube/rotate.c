@@ -145,6 +145,9 @@ static void plan(Kube *k, KubeFacts *f) {
                 .patch = right(k, ACCESS_PATCH),
                 .evict = right(k, ACCESS_EVICT),
                 .list = right(k, ACCESS_LIST),
+                .evict_refused = k->foresight.refused && !(k->options.evict_past_budget && may(k, ACCESS_DELETE))
+                                         ? k->foresight.why
+                                         : NULL,
                 .one_shot = k->pod_known && k->pod.one_shot,
                 .alive_probe = f->alive_probe,
                 .may_signal = may_signal(k),
@@ -465,6 +468,7 @@ void rotate_step(Kube *k, const Target *target, uint64_t now) {
         for (unsigned i = 0; i < STEPS_MAX && step_once(k, &f, now); i++)
                 rotate_facts(k, now, &f);
         mind_turn(k, now);
+        foresee_mind(k, now);
         follow_mind(k, now);
         mind_slots(k, &f);
         mind_drain(k, target, now);

@@ -57,6 +57,7 @@ CHANGE(anti_affinity, hard_anti_affinity = true)
 CHANGE(argo, argo = true)
 CHANGE(no_patch, patch = KUBE_RIGHT_NO)
 CHANGE(no_evict, evict = KUBE_RIGHT_NO)
+CHANGE(two_budgets, evict_refused = "more than one PodDisruptionBudget")
 CHANGE(not_asked, evict = in->patch = in->list = KUBE_RIGHT_UNKNOWN)
 CHANGE(minutes, eta_usec = 100 * USEC_PER_SEC)
 CHANGE(seconds, eta_usec = 85 * USEC_PER_SEC)
@@ -85,6 +86,7 @@ static const Case cases[] = {
         {"Argo", argo, KUBE_STRATEGY_EVICT, KUBE_STRATEGY_DETACH, "Argo"},
         {"may not patch", no_patch, KUBE_STRATEGY_EVICT, KUBE_STRATEGY_DETACH, "patch pods"},
         {"may not evict", no_evict, KUBE_STRATEGY_IN_PLACE, KUBE_STRATEGY_DETACH, "pods/eviction"},
+        {"two budgets", two_budgets, KUBE_STRATEGY_IN_PLACE, KUBE_STRATEGY_DETACH, "refused: more than one"},
         {"rights not asked for yet", not_asked, KUBE_STRATEGY_DETACH, KUBE_STRATEGY_HINT, "CloneSet"},
         {"no time for a replacement", minutes, KUBE_STRATEGY_EVICT, KUBE_STRATEGY_DETACH, "3 min 00 s"},
         {"no time for the pod", seconds, KUBE_STRATEGY_IN_PLACE, KUBE_STRATEGY_EVICT, "85 s"},
