@@ -13,6 +13,7 @@
 #define DETACHED      "detached"
 #define SKEW_USEC     USEC_PER_MINUTE
 #define INTERVAL_USEC USEC_PER_HOUR
+#define REFUSED_TIMES 6u            /* so much rarer after a refusal: 3 to 9 hours */
 #define ACCURACY_USEC USEC_PER_MINUTE /* so that the wake-up falls together with another */
 
 typedef struct Due {
@@ -26,7 +27,7 @@ struct KubeReap {
         KubeCall *call;
         char own_name[KUBE_NAME_MAX], own_uid[KUBE_UID_MAX];
         uint64_t now_real_usec; /* of this look */
-        bool stopped;
+        bool refused;
         char why[KUBE_NAME_MAX + 300]; /* a pod, and the client's sentence */
         uint64_t looks, removed, failed;
         unsigned n, at; /* of due[]; the one that is asked for */
@@ -49,22 +50,17 @@ bool kube_reap_is_due(const KubePod *pod, const char *own_uid, const char *own_n
         return true;
 }
 
-uint64_t kube_reap_wait_usec(bool first, uint64_t draw) {
+uint64_t kube_reap_wait_usec(bool first, bool refused, uint64_t draw) {
         uint64_t part = (uint64_t)(((unsigned __int128)draw * INTERVAL_USEC) >> 64);
 
-        return first ? part : INTERVAL_USEC / 2 + part;
+        return first ? part : (INTERVAL_USEC / 2 + part) * (refused ? REFUSED_TIMES : 1);
 }
 
 /* ---- one look ---- */
 
 static void arm(KubeReap *r) {
-        if (sd_event_source_set_time_relative(r->timer, kube_reap_wait_usec(false, random_u64())) >= 0)
+        if (sd_event_source_set_time_relative(r->timer, kube_reap_wait_usec(false, r->refused, random_u64())) >= 0)
                 (void)sd_event_source_set_enabled(r->timer, SD_EVENT_ONESHOT);
-}
-
-static void stop(KubeReap *r) {
-        r->stopped = true;
-        (void)sd_event_source_set_enabled(r->timer, SD_EVENT_OFF);
 }
 
 /* Keeps those that are over for longest, in this order. */
@@ -114,7 +110,8 @@ static void on_removed(void *userdata, const KubeAnswer *a) {
                 snprintf(r->why, sizeof(r->why), "pod %s cannot be removed: %s", due->name, a->why);
         }
         if (a->error == KUBE_E_FORBIDDEN) {
-                stop(r);
+                r->refused = true;
+                arm(r);
                 return;
         }
         r->at++;
@@ -132,19 +129,18 @@ static void on_listed(void *userdata, const KubeAnswer *a) {
                 return;
         }
         snprintf(r->why, sizeof(r->why), "pods cannot be listed: %s", a->why);
-        if (a->error == KUBE_E_FORBIDDEN)
-                stop(r);
-        else
-                arm(r);
+        r->refused = a->error == KUBE_E_FORBIDDEN;
+        arm(r);
 }
 
 void kube_reap_look(KubeReap *r) {
         int e;
 
-        if (r->call || r->stopped)
+        if (r->call)
                 return;
         r->looks++;
         r->n = r->at = 0;
+        r->refused = false;
         r->now_real_usec = now_real_usec();
         (void)sd_event_source_set_enabled(r->timer, SD_EVENT_OFF);
         e = kube_pods_list(r->client, SELECTOR, on_pod, on_listed, r, &r->call);
@@ -170,7 +166,7 @@ int kube_reap_new(sd_event *event, KubeClient *client, const KubeConfig *config,
         r->client = client;
         snprintf(r->own_name, sizeof(r->own_name), "%s", config->pod);
         snprintf(r->own_uid, sizeof(r->own_uid), "%s", config->uid);
-        e = sd_event_add_time_relative(event, &r->timer, CLOCK_BOOTTIME, kube_reap_wait_usec(true, random_u64()),
+        e = sd_event_add_time_relative(event, &r->timer, CLOCK_BOOTTIME, kube_reap_wait_usec(true, false, random_u64()),
                                        ACCURACY_USEC, on_timer, r);
         if (e < 0) {
                 free(r);
@@ -192,7 +188,7 @@ KubeReap *kube_reap_free(KubeReap *r) {
 
 void kube_reap_view(const KubeReap *r, KubeReapView *ret) {
         *ret = (KubeReapView){.busy = r->call,
-                              .stopped = r->stopped,
+                              .refused = r->refused,
                               .why = r->why,
                               .looks = r->looks,
                               .removed = r->removed,

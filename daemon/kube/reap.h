@@ -5,7 +5,7 @@
  * its own time, and removes those whose deadline is over. An idle one makes one request an hour, and wakes up once.
  *
  * DELETE, not an eviction: deploy/kustomize/policy/reap.yaml lets through just this one, and judges it once more by the
- * API server's clock. Whoever may not look or remove learns so once, and stops.
+ * API server's clock. Whoever may not look or remove asks again hours later only: rights may come.
  */
 #pragma once
 
@@ -18,8 +18,8 @@ typedef struct KubeReap KubeReap;
 /* Owner: the reap, until the next return to the loop. */
 typedef struct KubeReapView {
         bool busy;               /* a look is under way */
-        bool stopped;            /* for good: it is not allowed */
-        const char *why;         /* what the last look failed with, or why it stopped; "" = nothing */
+        bool refused;            /* the last look was: it is not allowed, the next one is hours away */
+        const char *why;         /* what the last look failed with; "" = nothing */
         uint64_t looks, removed; /* looks that were begun; pods that went by our request */
         uint64_t failed;         /* removals that did not pass; of a pod that was gone by then is none */
 } KubeReapView;
@@ -29,7 +29,7 @@ typedef struct KubeReapView {
 int kube_reap_new(sd_event *event, KubeClient *client, const KubeConfig *config, KubeReap **ret) _must_check_;
 /* kube_reap_free() - a removal that is under way may still be done. Return: NULL. */
 KubeReap *kube_reap_free(KubeReap *r);
-/* kube_reap_look() - now rather than at its time; nothing while one is under way, or after it stopped. */
+/* kube_reap_look() - now rather than at its time; nothing while one is under way. */
 void kube_reap_look(KubeReap *r);
 void kube_reap_view(const KubeReap *r, KubeReapView *ret);
 
@@ -42,5 +42,5 @@ void kube_reap_view(const KubeReap *r, KubeReapView *ret);
  */
 bool kube_reap_is_due(const KubePod *pod, const char *own_uid, const char *own_name, uint64_t now_real_usec,
                       uint64_t *ret_deadline_real_usec);
-/* kube_reap_wait_usec() - until the next look. Pure. @draw: random, all 64 bits. */
-uint64_t kube_reap_wait_usec(bool first, uint64_t draw);
+/* kube_reap_wait_usec() - until the next look, the first or after one that was refused. Pure. @draw: random, all 64 bits. */
+uint64_t kube_reap_wait_usec(bool first, bool refused, uint64_t draw);

@@ -70,7 +70,7 @@ static int on_timer(sd_event_source *s, uint64_t usec _unused_, void *userdata) 
                 (void)sd_event_source_set_time_relative(s, LOOK_USEC);
                 return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
         }
-        print(json_pack("{s:b, s:s, s:I, s:I}", "stopped", v.stopped, "why", v.why, "removed", (json_int_t)v.removed,
+        print(json_pack("{s:b, s:s, s:I, s:I}", "refused", v.refused, "why", v.why, "removed", (json_int_t)v.removed,
                         "failed", (json_int_t)v.failed));
         return 0;
 }

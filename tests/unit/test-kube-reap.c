@@ -156,10 +156,12 @@ static void test_clock_at_zero(void **state _unused_) {
 }
 
 static void test_wait(void **state _unused_) {
-        assert_int_equal(kube_reap_wait_usec(true, 0), 0);
-        assert_int_equal(kube_reap_wait_usec(true, UINT64_MAX), USEC_PER_HOUR - 1);
-        assert_int_equal(kube_reap_wait_usec(false, 0), USEC_PER_HOUR / 2);
-        assert_int_equal(kube_reap_wait_usec(false, UINT64_MAX), USEC_PER_HOUR * 3 / 2 - 1);
+        assert_int_equal(kube_reap_wait_usec(true, false, 0), 0);
+        assert_int_equal(kube_reap_wait_usec(true, false, UINT64_MAX), USEC_PER_HOUR - 1);
+        assert_int_equal(kube_reap_wait_usec(false, false, 0), USEC_PER_HOUR / 2);
+        assert_int_equal(kube_reap_wait_usec(false, false, UINT64_MAX), USEC_PER_HOUR * 3 / 2 - 1);
+        assert_int_equal(kube_reap_wait_usec(false, true, 0), 3 * USEC_PER_HOUR);
+        assert_true(kube_reap_wait_usec(false, true, UINT64_MAX) < 9 * USEC_PER_HOUR);
 }
 
 /* ---- the course of a look ---- */
@@ -220,7 +222,7 @@ static void test_idle(void **state) {
         assert_false(view(w).busy);
         assert_int_equal(n_lists, 1);
         assert_int_equal(n_deletes, 0);
-        assert_false(view(w).stopped || view(w).removed || view(w).why[0]);
+        assert_false(view(w).refused || view(w).removed || view(w).why[0]);
 }
 
 static void test_oldest_five(void **state) {
@@ -259,7 +261,7 @@ static void test_refused_one_goes_on(void **state) {
         assert_int_equal(view(w).removed, 1);
         assert_int_equal(view(w).failed, 1);
         assert_string_equal(view(w).why, "pod web-0 cannot be removed: the pod's plateau.dev/deadline is not over");
-        assert_false(view(w).stopped);
+        assert_false(view(w).refused);
         kube_reap_look(w->reap);
         answer(KUBE_OK, "");
         assert_string_equal(view(w).why, ""); /* told, and over */
@@ -274,11 +276,16 @@ static void test_forbidden(void **state) {
         answer(KUBE_OK, "");
         answer(KUBE_E_FORBIDDEN, "cannot delete resource pods");
         assert_null(asked);
-        assert_true(view(w).stopped);
+        assert_true(view(w).refused);
         assert_non_null(strstr(view(w).why, "cannot delete resource pods"));
-        kube_reap_look(w->reap);
-        assert_int_equal(n_lists, 1);
-        assert_int_equal(sd_event_run(w->event, 0), 0); /* no timer is due, and none will be */
+        assert_int_equal(sd_event_run(w->event, 0), 0); /* no timer is due */
+        kube_reap_look(w->reap); /* hours later: the right has come */
+        assert_int_equal(n_lists, 2);
+        found(0, 30);
+        answer(KUBE_OK, "");
+        answer(KUBE_OK, "");
+        assert_false(view(w).refused);
+        assert_int_equal(view(w).removed, 1);
 }
 
 static void test_list_forbidden(void **state) {
@@ -288,7 +295,7 @@ static void test_list_forbidden(void **state) {
         found(0, 30);
         answer(KUBE_E_FORBIDDEN, "cannot list resource pods");
         assert_null(asked);
-        assert_true(view(w).stopped);
+        assert_true(view(w).refused);
         assert_non_null(strstr(view(w).why, "cannot list resource pods"));
 }
 
@@ -299,7 +306,7 @@ static void test_list_fails(void **state) {
         found(0, 30);
         answer(KUBE_E_NET, "connection refused"); /* the second page, say: half a list is none */
         assert_null(asked);
-        assert_false(view(w).stopped);
+        assert_false(view(w).refused);
         assert_non_null(strstr(view(w).why, "connection refused"));
         refuse = ENOMEM;
         kube_reap_look(w->reap);
