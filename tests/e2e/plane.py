@@ -149,7 +149,9 @@ def openssl(*args):
 
 
 class Plane:
-    def __init__(self):
+    def __init__(self, controllers=CONTROLLERS):
+        """controllers: of kube-controller-manager; none: for what admission and validation say, no more is needed."""
+        self.controllers = controllers
         self.bin = binaries()
         self.dir = tempfile.mkdtemp(prefix='plateau-plane-')
         self.processes = []
@@ -195,15 +197,17 @@ class Plane:
         self.certificate('controllers', '/CN=system:kube-controller-manager', client)
 
     def kubeconfig(self, user):
+        """Its path. None: of nobody, who has a token."""
         def data(name):
             with open(self.path(name), 'rb') as f:
                 return base64.b64encode(f.read()).decode()
         config = {'apiVersion': 'v1', 'kind': 'Config', 'current-context': 'e2e',
                   'clusters': [{'name': 'e2e', 'cluster': {'server': f'https://127.0.0.1:{self.port}',
                                                            'certificate-authority-data': data('ca.crt')}}],
-                  'users': [{'name': user, 'user': {'client-certificate-data': data(f'{user}.crt'),
-                                                    'client-key-data': data(f'{user}.key')}}],
-                  'contexts': [{'name': 'e2e', 'context': {'cluster': 'e2e', 'user': user}}]}
+                  'contexts': [{'name': 'e2e', 'context': {'cluster': 'e2e', 'user': user or ''}}]}
+        if user:
+            config['users'] = [{'name': user, 'user': {'client-certificate-data': data(f'{user}.crt'),
+                                                       'client-key-data': data(f'{user}.key')}}]
         with open(self.path(f'{user}.kubeconfig'), 'w', encoding='ascii') as f:
             json.dump(config, f)
         return self.path(f'{user}.kubeconfig')
@@ -255,12 +259,15 @@ class Plane:
         with open(self.path('admin.crt'), 'rb'):
             self.api = Api(self.port, self.context('admin'))
         wait_until('the API server', lambda: self.alive() and self.is_up(), START_S)
+        self.kubeconfig('admin')
+        self.kubeconfig(None)
+        if not self.controllers:
+            return
         self.run('kube-controller-manager', f'--kubeconfig={self.kubeconfig("controllers")}', '--leader-elect=true',
-                 f'--controllers={",".join(CONTROLLERS)}', f'--service-account-private-key-file={self.path("sa.key")}',
+                 f'--controllers={",".join(self.controllers)}', f'--service-account-private-key-file={self.path("sa.key")}',
                  f'--root-ca-file={self.path("ca.crt")}', '--bind-address=127.0.0.1', f'--secure-port={free_port()}',
                  f'--cert-dir={self.path("certs-cm")}', '--use-service-account-credentials=true',
                  '--kube-api-qps=200', '--kube-api-burst=400')
-        self.kubeconfig('admin')
         wait_until('the default service account', lambda: self.alive() and
                    self.api.ask('GET', '/api/v1/namespaces/default/serviceaccounts/default')[0] == 200, START_S)
 
@@ -290,11 +297,16 @@ class Plane:
 
     # ---- what tests use ----
 
-    def kubectl(self, *args, stdin=None, check=True):
-        """Its output; raises with what it said, unless check=False: then the CompletedProcess."""
-        p = subprocess.run([os.path.join(self.bin, 'kubectl'), '--kubeconfig', self.path('admin.kubeconfig'), *args],
-                           input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False,
-                           env={**os.environ, 'HOME': self.dir})
+    def environment(self):
+        """In which `kubectl` and `helm` are this plane's."""
+        return {**os.environ, 'HOME': self.dir, 'KUBECONFIG': self.path('admin.kubeconfig'),
+                'PATH': f'{self.bin}:{os.environ["PATH"]}'}
+
+    def kubectl(self, *args, stdin=None, check=True, token=None):
+        """Its output; raises with what it said, unless check=False: then the CompletedProcess. token: not as admin."""
+        who = ['--kubeconfig', self.path('None.kubeconfig'), '--token', token] if token else []
+        p = subprocess.run([os.path.join(self.bin, 'kubectl'), *who, *args], input=stdin, stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE, text=True, check=False, env=self.environment())
         if not check:
             return p
         assert p.returncode == 0, f'kubectl {" ".join(args)}: {p.stderr}'

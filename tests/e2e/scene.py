@@ -94,6 +94,7 @@ class Scene(Fleet):
             Scene.count += 1
             namespace = f'{name.replace("_", "-")}-{Scene.count}'
         self.stage, self.faults, self.seen = stage, Faults(stage.plane), {}
+        self.renewed, self.renewed_at = None, 0 # the slot, as it was seen last
         stage.scenes[namespace] = self
         stage.api.post('/api/v1/namespaces', {'metadata': {'name': namespace}})
         wait_until('the CA is published', lambda: stage.api.ask(
@@ -314,11 +315,16 @@ class Scene(Fleet):
         self.wait_ready()
         self.wait('nobody is detached', lambda: not self.detached() and len(self.names()) == self.replicas)
         assert len(self.seen) == self.replicas + replacements, self.seen
-        self.wait('the slot is free, or left by a pod that is gone', self.slot_is_open)
+        self.wait('the slot is open', self.slot_is_open)
 
     def slot_is_open(self):
-        holder = self.holder()
-        return not holder or not self.object(holder.split('/', maxsplit=1)[0])
+        """Free, of a pod that is gone, or no more renewed."""
+        lease = self.lease()
+        holder, renewed = lease.get('spec', {}).get('holderIdentity') or '', lease.get('spec', {}).get('renewTime')
+        is_over = self.renewed == renewed and time.monotonic() > self.renewed_at + 1.25 * lease['spec'].get('leaseDurationSeconds', 0)
+        if self.renewed != renewed:
+            self.renewed, self.renewed_at = renewed, time.monotonic()
+        return not holder or is_over or not self.object(holder.split('/', maxsplit=1)[0])
 
     def check_logs(self):
         """A sanitizer that spoke: the kubelet has started the sidecar anew, and nobody would notice."""

@@ -19,7 +19,7 @@ import yaml
 ROOT = pathlib.Path(sys.argv[1])
 sys.path.insert(0, str(ROOT / 'tests' / 'integration'))
 sys.path.insert(1, str(ROOT / 'tests' / 'e2e'))
-import apiserver
+import plane
 import tap
 
 KUSTOMIZE = ROOT / 'deploy' / 'kustomize'
@@ -30,17 +30,18 @@ tokens = {}
 def server():
     global api
     if not api:
-        where = apiserver.binaries()
-        if not where:
-            raise tap.Skip('the control plane is not built')
-        api = apiserver.ApiServer(where)
-        api.do('create', 'namespace', 'pusher')
+        api = plane.Plane(controllers=())
+        api.kubectl('create', 'namespace', 'pusher')
         install()
     return api
 
 
+def apply(*documents):
+    api.kubectl('apply', '-f', '-', stdin=json.dumps({'apiVersion': 'v1', 'kind': 'List', 'items': documents}))
+
+
 def render(folder):
-    return api.do('kustomize', str(KUSTOMIZE / folder))
+    return api.kubectl('kustomize', str(KUSTOMIZE / folder))
 
 
 def pod(name, **more):
@@ -58,27 +59,27 @@ def expired(name, when, label='detached'):
 def install():
     """Policies, all rights there are, and pods to act on."""
     for folder in ('policy', 'injection'):
-        api.do('apply', '-f', '-', stdin=render(folder))
+        api.kubectl('apply', '-f', '-', stdin=render(folder))
     for folder in ('rbac/t3-resize', 'rbac/extras/reap', 'rbac/extras/readiness-gate'):
         rights = render(folder).replace('namespace: default', 'namespace: pusher')
-        api.do('apply', '-n', 'pusher', '-f', '-', stdin=rights)
-    api.do('apply', '-n', 'pusher', '-f', '-',
+        api.kubectl('apply', '-n', 'pusher', '-f', '-', stdin=rights)
+    api.kubectl('apply', '-n', 'pusher', '-f', '-',
            stdin=(KUSTOMIZE / 'example' / 'slots.yaml').read_text().replace('namespace: default', 'namespace: pusher'))
     # kubectl reads before it patches; the sidecar does not, and has no such right
-    api.do('create', 'role', 'reads', '-n', 'pusher', '--verb=get', '--resource=pods/status,pods/resize')
-    api.do('create', 'rolebinding', 'reads', '-n', 'pusher', '--role=reads', '--serviceaccount=pusher:plateau')
-    api.apply({'apiVersion': 'v1', 'kind': 'ServiceAccount', 'metadata': {'name': 'default', 'namespace': 'pusher'}},
+    api.kubectl('create', 'role', 'reads', '-n', 'pusher', '--verb=get', '--resource=pods/status,pods/resize')
+    api.kubectl('create', 'rolebinding', 'reads', '-n', 'pusher', '--role=reads', '--serviceaccount=pusher:plateau')
+    apply({'apiVersion': 'v1', 'kind': 'ServiceAccount', 'metadata': {'name': 'default', 'namespace': 'pusher'}},
               pod('own'), pod('other'), expired('over', '2026-01-01T00:00:00Z'), expired('later', '2999-01-01T00:00:00Z'),
               expired('serving', '2026-01-01T00:00:00Z', 'evicting'),
               expired('odd', 'yesterday'))
-    api.apply({'apiVersion': 'v1', 'kind': 'Namespace', 'metadata': {'name': 'strict', 'labels': {
+    apply({'apiVersion': 'v1', 'kind': 'Namespace', 'metadata': {'name': 'strict', 'labels': {
         'pod-security.kubernetes.io/enforce': 'restricted'}}},
               *({'apiVersion': 'v1', 'kind': 'ServiceAccount', 'metadata': {'name': n, 'namespace': 'strict'}}
                 for n in ('default', 'plateau')))
-    uid = json.loads(api.do('get', 'pod', 'own', '-n', 'pusher', '-o', 'json'))['metadata']['uid']
-    tokens['own'] = api.do('create', 'token', 'plateau', '-n', 'pusher', '--bound-object-kind', 'Pod',
+    uid = json.loads(api.kubectl('get', 'pod', 'own', '-n', 'pusher', '-o', 'json'))['metadata']['uid']
+    tokens['own'] = api.kubectl('create', 'token', 'plateau', '-n', 'pusher', '--bound-object-kind', 'Pod',
                            '--bound-object-name', 'own', '--bound-object-uid', uid).strip()
-    tokens['unbound'] = api.do('create', 'token', 'plateau', '-n', 'pusher').strip()
+    tokens['unbound'] = api.kubectl('create', 'token', 'plateau', '-n', 'pusher').strip()
     end = time.monotonic() + 60
     while try_patch('other', {'metadata': {'labels': {'plateau.dev/x': 'y'}}}).returncode == 0: # until policies are seen
         assert time.monotonic() < end, 'the policies take no effect'
@@ -86,7 +87,7 @@ def install():
 
 
 def as_sidecar(*args, token='own', stdin=None):
-    return api.kubectl('-n', 'pusher', *args, token=tokens[token], stdin=stdin)
+    return api.kubectl('-n', 'pusher', *args, token=tokens[token], stdin=stdin, check=False)
 
 
 def try_patch(name, patch, *more, kind='pod', token='own', how='merge'):
@@ -114,14 +115,14 @@ def test_dry_run():
     server()
     for folder in ('rbac/t0', 'rbac/t1-evict', 'rbac/t2-detach', 'rbac/t3-resize', 'rbac/extras/reap', 'policy', 'injection',
                    'rbac/extras/services', 'rbac/extras/rollout', 'rbac/extras/readiness-gate', 'example'):
-        api.do('apply', '--dry-run=server', '-f', '-', stdin=render(folder))
+        api.kubectl('apply', '--dry-run=server', '-f', '-', stdin=render(folder))
 
 
 def test_types():
     """The server's type checker has no warning about a policy"""
     server()
     for kind in ('validatingadmissionpolicies', 'mutatingadmissionpolicies'):
-        for item in json.loads(api.do('get', kind, '-o', 'json'))['items']:
+        for item in json.loads(api.kubectl('get', kind, '-o', 'json'))['items']:
             assert 'expressionWarnings' not in json.dumps(item.get('status', {})), item['status']
 
 
@@ -173,7 +174,7 @@ def test_fields():
 
 def lead(renewed):
     """The control plane's clock: what kube-controller-manager, which does not run here, would write."""
-    api.apply({'apiVersion': 'coordination.k8s.io/v1', 'kind': 'Lease', 'spec': {'renewTime': renewed},
+    apply({'apiVersion': 'coordination.k8s.io/v1', 'kind': 'Lease', 'spec': {'renewTime': renewed},
                'metadata': {'name': 'kube-controller-manager', 'namespace': 'kube-system'}})
 
 
@@ -209,7 +210,7 @@ def test_slots():
 
 
 def made(document):
-    return json.loads(api.do('create', '--dry-run=server', '-o', 'json', '-f', '-', stdin=json.dumps(document)))
+    return json.loads(api.kubectl('create', '--dry-run=server', '-o', 'json', '-f', '-', stdin=json.dumps(document)))
 
 
 def test_injection():
@@ -220,7 +221,7 @@ def test_injection():
     assert got['spec']['shareProcessNamespace'] and sidecar['restartPolicy'] == 'Always', got['spec']
     assert 'runAsUser' not in sidecar['securityContext'], sidecar
     assert {v['name'] for v in got['spec']['volumes']} == {'plateau-config', 'plateau-state', 'plateau-token'}
-    deployment = next(json.loads(d) for d in api.do(
+    deployment = next(json.loads(d) for d in api.kubectl(
         'apply', '--dry-run=server', '-f', '-', '-o', 'jsonpath={range .items[*]}{@}{"\\n"}{end}',
         stdin=render('example')).splitlines() if '"kind":"Deployment"' in d)
     template = deployment['spec']['template']['spec']
@@ -247,19 +248,20 @@ def test_restricted():
         'allowPrivilegeEscalation': False, 'capabilities': {'drop': ['ALL']}}
     whole = made(strict)
     whole['spec']['initContainers'][0]['securityContext']['capabilities']['add'] = ['SYS_PTRACE']
-    r = api.kubectl('create', '--dry-run=server', '-f', '-', stdin=json.dumps({**strict, 'spec': whole['spec']}))
+    r = api.kubectl('create', '--dry-run=server', '-f', '-', stdin=json.dumps({**strict, 'spec': whole['spec']}),
+                    check=False)
     assert r.returncode and 'SYS_PTRACE' in r.stderr, r.stderr
 
 
 def test_triage():
     """The one line of deploy/README.md puts an ephemeral container beside a running main container"""
     server()
-    api.do('debug', 'own', '-n', 'pusher', '--image=plateau:0.1.0', '--target=pusher', '--profile=restricted', '--',
+    api.kubectl('debug', 'own', '-n', 'pusher', '--image=plateau:0.1.0', '--target=pusher', '--profile=restricted', '--',
            'plateau', 'explain', '1')
-    api.do('debug', 'other', '-n', 'pusher', '--image=plateau:0.1.0-filecap', '--target=pusher', '--profile=general', '--',
+    api.kubectl('debug', 'other', '-n', 'pusher', '--image=plateau:0.1.0-filecap', '--target=pusher', '--profile=general', '--',
            'plateau', 'explain', '1')
     for name, capabilities in (('own', {'drop': ['ALL']}), ('other', {'add': ['SYS_PTRACE']})):
-        made_one = json.loads(api.do('get', 'pod', name, '-n', 'pusher', '-o', 'json'))['spec']['ephemeralContainers'][0]
+        made_one = json.loads(api.kubectl('get', 'pod', name, '-n', 'pusher', '-o', 'json'))['spec']['ephemeralContainers'][0]
         assert made_one['targetContainerName'] == 'pusher', made_one
         assert made_one['securityContext']['capabilities'] == capabilities, made_one
 
@@ -285,8 +287,8 @@ def made_with(components, **labels):
         (pathlib.Path(folder) / 'kustomization.yaml').write_text(yaml.safe_dump({
             'namespace': 'pusher', 'resources': ['objects.yaml'],
             'components': [os.path.relpath(ROOT / 'deploy' / c, os.path.realpath(folder)) for c in components]}))
-        text = api.do('kustomize', folder)
-    items = json.loads(api.do('apply', '--dry-run=server', '-o', 'json', '-f', '-', stdin=text))['items']
+        text = api.kubectl('kustomize', folder)
+    items = json.loads(api.kubectl('apply', '--dry-run=server', '-o', 'json', '-f', '-', stdin=text))['items']
     assert len(items) == len(kinds), text
     return {i['kind']: i['spec']['template'] for i in items}
 
@@ -295,7 +297,7 @@ def in_strict_namespace(template):
     """The pod that a controller would make of it, where Pod Security restricted is enforced."""
     body = {'apiVersion': 'v1', 'kind': 'Pod', 'spec': template['spec'],
             'metadata': {**template['metadata'], 'name': 'made', 'namespace': 'strict'}}
-    return api.kubectl('create', '--dry-run=server', '-o', 'json', '-f', '-', stdin=json.dumps(body))
+    return api.kubectl('create', '--dry-run=server', '-o', 'json', '-f', '-', stdin=json.dumps(body), check=False)
 
 
 @tap.deadline(120)
@@ -375,7 +377,7 @@ def test_documented():
 def test_helm():
     """The chart makes the objects that kustomize makes"""
     server()
-    helm = apiserver.binaries() / 'helm'
+    helm = pathlib.Path(plane.binaries()) / 'helm'
     helm = str(helm) if helm.exists() else shutil.which('helm')
     if not helm:
         raise tap.Skip('no helm')
