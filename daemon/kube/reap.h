@@ -42,5 +42,5 @@ void kube_reap_view(const KubeReap *r, KubeReapView *ret);
  */
 bool kube_reap_is_due(const KubePod *pod, const char *own_uid, const char *own_name, uint64_t now_real_usec,
                       uint64_t *ret_deadline_real_usec);
-/* kube_reap_wait_usec() - until the next look, the first or after one that was refused. Pure. @draw: random, all 64 bits. */
+/* kube_reap_wait_usec() - until the next look: the first one, one after a refusal. Pure. @draw: random, all 64 bits. */
 uint64_t kube_reap_wait_usec(bool first, bool refused, uint64_t draw);

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Orphans removed and headroom asked for, with a sidecar's token and policy/reap.yaml on a real API server: reap-driver.c."""
+"""Orphans removed and headroom asked for, with a sidecar's token and the policies on a real API server: reap-driver.c."""
 import json
 import os
 import subprocess
@@ -21,7 +21,7 @@ BASE = f'/api/v1/namespaces/{NS}'
 PODS = f'{BASE}/pods'
 ROLE = f'/apis/rbac.authorization.k8s.io/v1/namespaces/{NS}/roles/plateau'
 LEASES = '/apis/coordination.k8s.io/v1/namespaces/kube-system/leases'
-POLICY = os.path.join(HERE, '..', '..', 'deploy', 'kustomize', 'policy', 'reap.yaml')
+POLICY = os.path.join(HERE, '..', '..', 'deploy', 'kustomize', 'policy')
 DRIVER = sys.argv.pop(1)
 MIB = 1 << 20
 HOUR = 3600
@@ -147,7 +147,7 @@ def test_orphans():
                                      ('evicting', 'evicting', -HOUR), ('serving', None, -HOUR)):
         make_pod(name, rotation, deadline)
     may('list', 'delete')
-    World.plane.kubectl('apply', '-f', POLICY)
+    World.plane.kubectl('apply', '-k', POLICY)
     lead(0)
     with Driver(own) as d:
         make_pod('probe', 'detached', -2 * HOUR)
