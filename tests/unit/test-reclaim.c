@@ -11,6 +11,8 @@
 #include "unit/act.h"
 #include "unit/folder.h"
 
+#define READY "ready" /* the name that the played probe takes */
+
 static char dir[] = "/tmp/plateau-reclaim-XXXXXX";
 
 /* ---- the probe's side ---- */
@@ -131,12 +133,26 @@ static int play_probe(const char *name) {
         sigemptyset(&set);
         sigaddset(&set, SIGUSR1);
         sigprocmask(SIG_BLOCK, &set, NULL);
+        prctl(PR_SET_NAME, READY);
         while (recv(PROBE_FD, &q, sizeof(q), 0) == (ssize_t)sizeof(q))
                 answer_as(name, &q);
         _exit(0);
 }
 
 /* ---- the test's side ---- */
+
+/* What a "late" one waits for; not before it holds it back, since it would end a program that still starts. */
+static void let_answer(const ProbeClient *c) {
+        uint64_t deadline = now_mono_usec() + ACT_DEADLINE_USEC;
+        char path[64], comm[64] = "";
+
+        snprintf(path, sizeof(path), "/proc/%d/comm", (int)probe_client_pid(c));
+        while (strcmp(comm, READY "\n") != 0) {
+                assert_true(now_mono_usec() < deadline);
+                assert_true(rootfs_read(AT_FDCWD, path, comm, sizeof(comm)) > 0);
+        }
+        kill(probe_client_pid(c), SIGUSR1);
+}
 
 static int make_dir(void **state _unused_) {
         return folder_make(dir);
@@ -280,7 +296,7 @@ static void test_predicted_share(void **state _unused_) {
         assert_int_equal(rig_start(&r, &action_reclaim), 0);
         action_reclaim.cancel(r.run);
         assert_outcome(&r, OUTCOME_CANCELLED, "malloc_trim", "given up after ");
-        kill(probe_client_pid(r.context.probe), SIGUSR1);
+        let_answer(r.context.probe);
         rig_until(&r, probe_is_idle);
         probe_rig_done(&r, "late");
 }
@@ -361,14 +377,14 @@ static void test_no_answer_in_time(void **state _unused_) {
 
         /* the answer that comes after all belongs to nobody, and the probe can be asked again */
         assert_true(probe_client_busy(late.context.probe));
-        kill(probe_client_pid(late.context.probe), SIGUSR1);
+        let_answer(late.context.probe);
         rig_until(&late, probe_is_idle);
         assert_int_equal(late.n_done, 1);
         other = late.event;
         assert_ptr_equal(other, late.context.event);
         late.n_done = 0;
         assert_int_equal(rig_start(&late, &action_reclaim), 0);
-        kill(probe_client_pid(late.context.probe), SIGUSR1);
+        let_answer(late.context.probe);
         rig_until(&late, rig_has_outcome);
         assert_outcome(&late, OUTCOME_OK, "malloc_trim", "gave back 135 MB");
         probe_rig_done(&late, "late");
@@ -383,7 +399,7 @@ static void test_cancel_in_flight(void **state _unused_) {
         action_reclaim.cancel(r.run);
         assert_int_equal(r.n_done, 1);
         assert_outcome(&r, OUTCOME_CANCELLED, "malloc_trim", "given up after ");
-        kill(probe_client_pid(r.context.probe), SIGUSR1);
+        let_answer(r.context.probe);
         rig_until(&r, probe_is_idle);
         assert_int_equal(r.n_done, 1);
         probe_rig_done(&r, "late");
@@ -433,10 +449,10 @@ static void test_probe_is_busy(void **state _unused_) {
         r.n_done = 0;
         r.options.reclaim_find_timeout_usec = ACT_DEADLINE_USEC;
         assert_int_equal(rig_start(&r, &action_reclaim), 0);
-        kill(probe_client_pid(r.context.probe), SIGUSR1);
+        let_answer(r.context.probe);
         rig_until(&r, has_smaps);
         assert_int_equal(r.n_done, 0);
-        kill(probe_client_pid(r.context.probe), SIGUSR1);
+        let_answer(r.context.probe);
         rig_until(&r, rig_has_outcome);
         assert_outcome(&r, OUTCOME_OK, "malloc_trim", "gave back 135 MB");
         probe_rig_done(&r, "late");
