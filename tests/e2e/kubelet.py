@@ -456,14 +456,14 @@ class Pod:
             c.signal(signal.SIGKILL)
 
     def follow_resize(self):
-        """What the spec asks for is given, or not, as Kubelet.resize has it; what is under way is told before it is done."""
+        """What the spec asks for is given, or not, as Kubelet.no_resize has it; what is under way is told before it is done."""
         for c in self.mains:
             wanted = next(s for s in self.object['spec']['containers'] if s['name'] == c.name) \
                 .get('resources', {}).get('limits', {}).get('memory')
             if not wanted or wanted == c.limit:
                 self.resize = ()
-            elif self.kubelet.resize != 'Granted':
-                self.resize = ('PodResizePending', self.kubelet.resize)
+            elif self.namespace in self.kubelet.no_resize:
+                self.resize = ('PodResizePending', self.kubelet.no_resize[self.namespace])
             elif not self.resize or self.resize[0] != 'PodResizeInProgress':
                 self.resize = ('PodResizeInProgress', '')
             else:
@@ -532,8 +532,8 @@ class Kubelet:
         self.plane, self.api, self.images = plane, plane.api, images
         self.environment = environment or (lambda c: {})
         self.probe_scale = probe_scale
-        self.resize = 'Granted' # or Deferred, Infeasible: for all from now on
-        self.full = False       # no room for another pod
+        self.no_resize = {} # namespace: Deferred or Infeasible
+        self.full = set()   # namespaces for whose pods there is no room
         with open(images['plateau'][0] if 'plateau' in images else '/dev/null', 'rb') as f:
             self.sanitized = b'__asan_init' in f.read()
         self.dir = tempfile.mkdtemp(prefix='plateau-node-')
@@ -599,14 +599,14 @@ class Kubelet:
         elif pod['spec'].get('nodeName') == NODE and pod['status']['phase'] in ('Pending', 'Running'):
             self.pods[uid] = Pod(self, pod)
         elif not pod['spec'].get('nodeName') and not pod['spec'].get('nodeSelector'):
-            if self.full:
+            if pod['metadata']['namespace'] in self.full:
                 self.waiting.append(pod)
             else:
                 self.bind(pod)
 
-    def set_full(self, full):
+    def set_full(self, namespace, full):
         """Whether there is room; who waited for it gets it."""
-        self.full = full
+        (self.full.add if full else self.full.discard)(namespace)
         waiting, self.waiting = self.waiting, []
         for pod in waiting:
             self.on_pod('ADDED', pod)

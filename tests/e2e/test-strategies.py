@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every way of rotating but detach-surge (that is test-rotation.py) on a real control plane, with the rights files of deploy/:
 a sidecar for each pod, processes for its containers. See fleet.py, kubelet.py. One plane for all; a namespace each."""
+import concurrent.futures
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -21,19 +23,51 @@ from plane import own_network # pylint: disable=wrong-import-position
 
 TREND = 'trend: {min_span: 2s, min_samples: 10}\n'
 HEADROOM = 'headroom: {step: 25%, max: 50%}\n  '
+AT_ONCE = 4
+DEADLINE_S = 900 # of all
 PATIENT = 'IfHealthyBudget' # the default policy: an unready pod goes only while the others are as many as the budget wants
 
 
 class World:
-    """What the tests share, made by the first of them."""
+    """What the tests share, made by the first of them. They mostly wait, so several run at once."""
     stack = contextlib.ExitStack()
     plane = kubelet = None
+    tests, results = [], {}
+    mine = threading.local() # the namespaces of the test that this thread runs
+
+    @classmethod
+    def start(cls):
+        if not cls.plane:
+            cls.plane, cls.kubelet = cls.stack.enter_context(cluster())
+            pool = cls.stack.enter_context(concurrent.futures.ThreadPoolExecutor(AT_ONCE))
+            wanted = sys.argv[sys.argv.index('--only') + 1:] if '--only' in sys.argv else []
+            cls.results = {t: pool.submit(cls.run, t) for t in cls.tests if t.__name__ in wanted or not wanted}
+
+    @classmethod
+    def run(cls, test):
+        cls.mine.names = []
+        try:
+            test()
+        finally:
+            for name in cls.mine.names: # its processes would only take time from the others
+                cls.plane.api.ask('DELETE', f'/api/v1/namespaces/{name}')
+
+
+def together(test):
+    """A test that runs beside the others from when the first of them is asked for."""
+    World.tests.append(test)
+
+    @functools.wraps(test)
+    def wait():
+        World.start()
+        World.results[test].result()
+    wait.deadline_s = DEADLINE_S
+    return wait
 
 
 def fleet(name, **options):
     """A workload in a namespace of its own, in which these rights are all there are."""
-    if not World.plane:
-        World.plane, World.kubelet = World.stack.enter_context(cluster())
+    World.mine.names.append(name)
     f = Fleet(World.plane, World.kubelet, **{'name': name, 'namespace': name, 'config': config(), **options})
     f.wait_ready()
     return f
@@ -81,7 +115,7 @@ def set_budget(f, name='budget', **spec):
     World.plane.api.post(path, budget(name, f.name, **spec))
 
 
-@tap.deadline(180)
+@together
 def test_evict():
     """A StatefulSet's pod leaves its Service, drains and is evicted: nothing cut, and no ready pod could have been."""
     f = fleet('evict', kind='StatefulSet', rbac='t1-evict', min_available=3)
@@ -121,7 +155,7 @@ def restarted(f, name, n=1):
     return main.restarts >= n and main.running()
 
 
-@tap.deadline(180)
+@together
 def test_budget_late():
     """A budget that refuses for a while is asked again with growing pauses, and the pod goes as soon as it may."""
     f = fleet('late', kind='StatefulSet', replicas=1, rbac='t1-evict')
@@ -139,7 +173,7 @@ def test_budget_late():
     assert evictions(f)[-1] == 201, evictions(f)
 
 
-@tap.deadline(180)
+@together
 def test_budget_never():
     """A budget that goes on refusing does not lead past the limit: main is ended in order before, in its pod."""
     f = fleet('never', kind='StatefulSet', replicas=1, rbac='t1-evict', grace=5,
@@ -156,7 +190,7 @@ def test_budget_never():
     f.wait_ready()
 
 
-@tap.deadline(180)
+@together
 def test_two_budgets():
     """Two budgets for one pod are a 500 that stays: told apart from a server's trouble, and main is restarted in place."""
     f = fleet('two', kind='StatefulSet', replicas=1, rbac='t1-evict')
@@ -172,7 +206,7 @@ def test_two_budgets():
     assert ended(f, 'two-0') == [0], ended(f, 'two-0')
 
 
-@tap.deadline(180)
+@together
 def test_foreseen():
     """That evictions would be refused is told before one is needed; it is asked again when one is, and main restarted if so."""
     f = fleet('foreseen', kind='StatefulSet', replicas=1, rbac='t1-evict')
@@ -195,7 +229,7 @@ def test_foreseen():
 ALIVE = {'httpGet': {'path': '/alive', 'port': 9464}, 'periodSeconds': 1}
 
 
-@tap.deadline(180)
+@together
 def test_in_place():
     """Without any right, /alive fails once the sessions are done: the kubelet restarts main alone, out of its Service."""
     f = fleet('place', rbac='t0', slots=0, replicas=2, main={'livenessProbe': ALIVE})
@@ -220,7 +254,7 @@ def test_in_place():
                 e['verb'] not in ('get', 'create')], 'it has no rights'
 
 
-@tap.deadline(180)
+@together
 def test_other_port():
     """The same where the sidecar listens at another port than the usual one."""
     at = '/spec/template/spec/initContainers/0'
@@ -236,20 +270,21 @@ def test_other_port():
     assert 'rotation: in_place' in World.kubelet.log(name, 'plateau')
 
 
-@tap.deadline(180)
+@together
 def test_last_moment():
-    """Memory that grows too fast for anything else: SIGTERM to main, seconds before the limit; the kubelet runs it again."""
+    """Where nothing else is to be done: SIGTERM to main, seconds before the limit; the kubelet runs it again."""
     f = fleet('moment', rbac='t0', slots=0, replicas=1, grace=5,
-              config=config(('log:', TREND + 'log:'), ('margin: 1s', 'margin: 3s')))
+              config=config(('log:', TREND + 'log:'), ('margin: 1s', 'strategy: signal\n  margin: 3s')))
     name, = f.names()
-    f.app(name, '/rate?bytes=30000000')
+    f.app(name, '/rate?bytes=20000000')
     f.wait('main runs again', lambda: restarted(f, name))
     f.wait_ready()
     assert f.names() == [name] and ended(f, name) == [0], ended(f, name)
-    assert 'last_moment' in World.kubelet.log(name, 'plateau')
+    told = World.kubelet.log(name, 'plateau')
+    assert 'signalled (signal): last_moment' in told and 'unready' not in told, told
 
 
-@tap.deadline(180)
+@together
 def test_bare():
     """A pod that nobody would make again is not removed, whatever the rights: its main container is restarted."""
     f = fleet('bare', replicas=0, slots=0)
@@ -262,7 +297,7 @@ def test_bare():
     assert not any('plateau.dev/rotation' in p['metadata']['labels'] for p in f.pods())
 
 
-@tap.deadline(180)
+@together
 def test_job():
     """A Job's pod is given room, and neither evicted, which counts as failed, nor ended, which counts as done."""
     f = fleet('job', replicas=0, slots=0, rbac='t3-resize',
@@ -282,7 +317,7 @@ def test_job():
     f.wait('the Job is complete', lambda: World.plane.api.get(job)['status'].get('succeeded') == 1)
 
 
-@tap.deadline(240)
+@together
 def test_drain_ways():
     """The application is told by HTTP, by a signal and by a file."""
     by = {'url': 'url: "http://@POD_IP@:8080/drain"', 'signal': 'signal: SIGUSR1', 'file': 'file: /shared/drain'}
@@ -310,7 +345,7 @@ def condition(f, name, kind):
     return next((c for c in pod['status']['conditions'] if c['type'] == kind), {})
 
 
-@tap.deadline(180)
+@together
 def test_gate():
     """A readiness gate is set at the start, else no pod would ever be ready, and taken back before the drain."""
     gate = 'plateau.dev/serving'
@@ -368,7 +403,7 @@ class CloneSets(threading.Thread):
                 'spec': self.owner['spec']['template']['spec']}
 
 
-@tap.deadline(180)
+@together
 def test_clone_set():
     """A CloneSet's pod asks for its replacement by the label that its controller knows, and evicts nothing."""
     f = fleet('clone', replicas=0)
@@ -392,22 +427,22 @@ def test_clone_set():
 
 
 @contextlib.contextmanager
-def no_room():
-    """The node takes no further pod meanwhile."""
-    World.kubelet.set_full(True)
+def no_room(namespace):
+    """The node takes no further pod of it meanwhile."""
+    World.kubelet.set_full(namespace, True)
     try:
         yield
     finally:
-        World.kubelet.set_full(False)
+        World.kubelet.set_full(namespace, False)
 
 
-@tap.deadline(180)
+@together
 def test_headroom():
     """While no replacement finds room the limit is raised, in its class; the sidecar sees it, and rotates when there is room."""
     f = fleet('room', replicas=1, rbac='t3-resize', grace=5,
               config=config(('log:', TREND + 'log:'), ('margin:', HEADROOM + 'margin:')))
     name, = f.names()
-    with no_room():
+    with no_room(f.namespace):
         f.leak(name)
         f.wait('it is detached', lambda: len(f.names()) == 2)
         f.app(name, '/rate?bytes=8000000')
@@ -431,23 +466,20 @@ def limit_seen(f, name):
     return int(float(value))
 
 
-@tap.deadline(240)
+@together
 def test_headroom_refused():
     """A node without room for it (Deferred, Infeasible) is asked once, and one that would restart main for it never."""
     restart = {'resizePolicy': [{'resourceName': 'memory', 'restartPolicy': 'RestartContainer'}]}
     for kind, main, asked in (('Deferred', {}, [200]), ('Infeasible', {}, [200]), ('Restart', restart, [])):
-        World.kubelet.resize = kind
-        try:
-            refused(kind, main, asked)
-        finally:
-            World.kubelet.resize = 'Granted'
+        refused(kind, main, asked)
 
 
 def refused(kind, main, asked):
+    World.kubelet.no_resize[kind.lower()] = kind
     f = fleet(kind.lower(), replicas=1, rbac='t3-resize', main=main, grace=5,
               config=config(('log:', TREND + 'log:'), ('margin:', HEADROOM + 'margin:')))
     name, = f.names()
-    with no_room():
+    with no_room(f.namespace):
         f.leak(name)
         f.wait('it is detached', lambda: len(f.names()) == 2)
         f.app(name, '/rate?bytes=8000000')
