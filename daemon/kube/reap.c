@@ -53,7 +53,9 @@ bool kube_reap_is_due(const KubePod *pod, const char *own_uid, const char *own_n
 uint64_t kube_reap_wait_usec(bool first, bool refused, uint64_t draw) {
         uint64_t part = (uint64_t)(((unsigned __int128)draw * INTERVAL_USEC) >> 64);
 
-        return first ? part : (INTERVAL_USEC / 2 + part) * (refused ? REFUSED_TIMES : 1);
+        if (first)
+                return part;
+        return refused ? (INTERVAL_USEC / 2 + part) * REFUSED_TIMES : INTERVAL_USEC + part;
 }
 
 /* ---- one look ---- */

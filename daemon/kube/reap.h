@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Peers' pods that were detached for a rotation and never removed, because their node or their sidecar died: no
- * controller owns them and no garbage collection finds them. Every sidecar of the namespace looks once in an hour, at
- * its own time, and removes those whose deadline is over. An idle one makes one request an hour, and wakes up once.
+ * controller owns them and no garbage collection finds them. Every sidecar of the namespace looks every hour or two,
+ * at its own time, and removes those whose deadline is over. An idle one makes one request an hour at the most.
  *
  * DELETE, not an eviction: deploy/kustomize/policy/reap.yaml lets through just this one, and judges it once more by the
  * API server's clock. Whoever may not look or remove asks again hours later only: rights may come.

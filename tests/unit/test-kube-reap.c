@@ -158,8 +158,8 @@ static void test_clock_at_zero(void **state _unused_) {
 static void test_wait(void **state _unused_) {
         assert_int_equal(kube_reap_wait_usec(true, false, 0), 0);
         assert_int_equal(kube_reap_wait_usec(true, false, UINT64_MAX), USEC_PER_HOUR - 1);
-        assert_int_equal(kube_reap_wait_usec(false, false, 0), USEC_PER_HOUR / 2);
-        assert_int_equal(kube_reap_wait_usec(false, false, UINT64_MAX), USEC_PER_HOUR * 3 / 2 - 1);
+        assert_int_equal(kube_reap_wait_usec(false, false, 0), USEC_PER_HOUR);
+        assert_int_equal(kube_reap_wait_usec(false, false, UINT64_MAX), USEC_PER_HOUR * 2 - 1);
         assert_int_equal(kube_reap_wait_usec(false, true, 0), 3 * USEC_PER_HOUR);
         assert_true(kube_reap_wait_usec(false, true, UINT64_MAX) < 9 * USEC_PER_HOUR);
 }
