@@ -22,17 +22,25 @@ static uint64_t drain_expected(const KubeFacts *f, const KubeOptions *o) {
         return f->drain_usec ? min_of(f->drain_usec, o->drain_usec) : o->drain_usec;
 }
 
-uint64_t kube_machine_need_usec(KubeStrategy s, const KubeFacts *f, const KubeOptions *o) {
+static uint64_t need_usec(KubeStrategy s, const KubeFacts *f, const KubeOptions *o, uint64_t drain_usec) {
         uint64_t need = add_usec(o->margin_usec, min_of(f->grace_usec, USEC_PER_MINUTE));
 
         if (s == KUBE_STRATEGY_SIGNAL)
                 return need;
-        need = add_usec(need, add_usec(o->propagate_usec, add_usec(UNREADY_BLIND_USEC, drain_expected(f, o))));
+        need = add_usec(need, add_usec(o->propagate_usec, add_usec(UNREADY_BLIND_USEC, drain_usec)));
         if (s == KUBE_STRATEGY_IN_PLACE && f->alive_probe)
                 need = add_usec(need, ALIVE_PROBE_USEC);
         if (s == KUBE_STRATEGY_DETACH)
                 need = add_usec(need, add_usec(o->soak_usec, f->replace_usec ? f->replace_usec : USEC_PER_MINUTE));
         return need;
+}
+
+uint64_t kube_machine_need_usec(KubeStrategy s, const KubeFacts *f, const KubeOptions *o) {
+        return need_usec(s, f, o, drain_expected(f, o));
+}
+
+uint64_t kube_machine_least_usec(KubeStrategy s, const KubeFacts *f, const KubeOptions *o) {
+        return need_usec(s, f, o, min_of(drain_expected(f, o), f->eta_usec / 2));
 }
 
 static bool is_last_moment(const Look *l) {

@@ -166,6 +166,9 @@ uint64_t kube_machine_wake(const KubeMachine *m, const KubeOptions *o, uint64_t 
 
 /* kube_machine_need_usec() - what strategy @s takes from its begin until main has ended, with what was learned. */
 uint64_t kube_machine_need_usec(KubeStrategy s, const KubeFacts *f, const KubeOptions *o);
+/* kube_machine_least_usec() - the same with a drain that is cut short near the limit, as it is then: is there time for
+ * @s? */
+uint64_t kube_machine_least_usec(KubeStrategy s, const KubeFacts *f, const KubeOptions *o);
 
 /* The levels of a state. */
 bool kube_state_is_ready(KubeState s); /* /ready: may the pod be in Services? */

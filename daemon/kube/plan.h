@@ -37,7 +37,7 @@ typedef struct KubePlanInput {
         bool alive_probe, may_signal;
         bool breaker;                           /* replacements leak at once, again and again */
         uint64_t eta_usec;                      /* lower bound; USEC_INFINITY */
-        uint64_t need_usec[_KUBE_STRATEGY_MAX]; /* what each takes: kube_machine_need_usec() */
+        uint64_t need_usec[_KUBE_STRATEGY_MAX]; /* what each takes at least: kube_machine_least_usec() */
 } KubePlanInput;
 
 typedef struct KubePlan {

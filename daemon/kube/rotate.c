@@ -156,7 +156,7 @@ static void plan(Kube *k, KubeFacts *f) {
         };
 
         for (KubeStrategy s = 0; s < _KUBE_STRATEGY_MAX; s++)
-                in.need_usec[s] = kube_machine_need_usec(s, f, &k->options);
+                in.need_usec[s] = kube_machine_least_usec(s, f, &k->options);
         kube_plan(&in, k->options.strategy, &k->plan);
         f->strategy = k->plan.strategy;
         f->evict_instead = k->plan.evict_instead;

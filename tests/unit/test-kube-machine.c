@@ -246,6 +246,35 @@ static void test_scenarios(void **state _unused_) {
         assert_int_equal(failed, 0);
 }
 
+/* ---- what has the time ---- */
+
+/* With 5 min of drain at most and 336 s left: a drain of half of that is better than SIGTERM at the last moment. */
+static void test_least(void **state _unused_) {
+        static const struct {
+                unsigned eta_s, learned_drain_s;
+                KubeStrategy best; /* of those by the API, AUTO: none has the time */
+        } cases[] = {
+                {3600, 0, KUBE_STRATEGY_DETACH}, {336, 0, KUBE_STRATEGY_DETACH},  {260, 0, KUBE_STRATEGY_DETACH},
+                {230, 0, KUBE_STRATEGY_EVICT},   {120, 0, KUBE_STRATEGY_EVICT},   {90, 0, KUBE_STRATEGY_AUTO},
+                {160, 20, KUBE_STRATEGY_DETACH}, {140, 20, KUBE_STRATEGY_EVICT},  {60, 0, KUBE_STRATEGY_AUTO},
+        };
+        World w = world_of(3);
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                KubeFacts f = {.eta_usec = cases[i].eta_s * USEC_PER_SEC,
+                               .drain_usec = cases[i].learned_drain_s * USEC_PER_SEC,
+                               .grace_usec = 30 * USEC_PER_SEC};
+                KubeStrategy best = KUBE_STRATEGY_AUTO;
+
+                if (f.eta_usec > kube_machine_least_usec(KUBE_STRATEGY_DETACH, &f, &w.o))
+                        best = KUBE_STRATEGY_DETACH;
+                else if (f.eta_usec > kube_machine_least_usec(KUBE_STRATEGY_EVICT, &f, &w.o))
+                        best = KUBE_STRATEGY_EVICT;
+                if (best != cases[i].best)
+                        fail_msg("%u s left: %s", cases[i].eta_s, kube_strategy_name(best));
+        }
+}
+
 /* ---- the sidecar is killed at each step, before and after its command ---- */
 
 static void check_end(const World *w, const char *what) {
@@ -414,7 +443,8 @@ static void test_one_shot(void **state _unused_) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_scenarios), cmocka_unit_test(test_killed_at_each_step),
+                cmocka_unit_test(test_scenarios),
+                cmocka_unit_test(test_least), cmocka_unit_test(test_killed_at_each_step),
                 cmocka_unit_test(test_walks),     cmocka_unit_test(test_headroom_once),
                 cmocka_unit_test(test_one_shot),
         };
