@@ -17,6 +17,7 @@
 
 #include "action/jvm-look.h"
 #include "action/jvm-wire.h"
+#include "probe/proto.h"
 #include "sample/stat.h"
 #include "util/clock.h"
 #include "util/rootfs.h"
@@ -154,15 +155,11 @@ static int become_target(Attach *a) {
 /* The same name that an injected call holds (probe/inject/borrow.c), so that the two exclude each other. An abstract
  * socket goes with the last process that has it, however that ends. */
 static int lock(Attach *a) {
-        struct sockaddr_un name = {.sun_family = AF_UNIX};
-        int n = snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "plateau-call-%d-%llu", (int)a->q->pid,
-                         (unsigned long long)a->q->start_ticks);
+        struct sockaddr_un name;
+        socklen_t len = probe_lock_name((pid_t)a->q->pid, a->q->start_ticks, &name);
 
         a->lock_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        if (a->lock_fd >= 0 &&
-            bind(a->lock_fd, (const struct sockaddr *)&name,
-                 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)) < 0 &&
-            errno == EADDRINUSE)
+        if (a->lock_fd >= 0 && bind(a->lock_fd, (const struct sockaddr *)&name, len) < 0 && errno == EADDRINUSE)
                 return end(a, JVM_IN_FLIGHT, "an earlier call has not finished yet");
         return 0; /* without abstract sockets there is no reason to leave the target alone */
 }

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "probe/proto.h"
 
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
 #include "util/cleanup.h"
 
 static const struct {
@@ -39,4 +43,16 @@ const char *probe_result_name(ProbeResult r) {
 
 const char *probe_result_text(ProbeResult r) {
         return (unsigned)r < ELEMENTSOF(results) ? results[r].text : "invalid";
+}
+
+socklen_t probe_lock_name(pid_t pid, uint64_t start_ticks, struct sockaddr_un *ret) {
+        struct stat ns;
+        int n;
+
+        if (stat("/proc/self/ns/pid", &ns) < 0)
+                ns.st_ino = 0;
+        *ret = (struct sockaddr_un){.sun_family = AF_UNIX};
+        n = snprintf(ret->sun_path + 1, sizeof(ret->sun_path) - 1, "plateau-call-%d-%llu-%lu", (int)pid,
+                     (unsigned long long)start_ticks, (unsigned long)ns.st_ino);
+        return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
 }

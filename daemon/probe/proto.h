@@ -7,6 +7,8 @@
 #pragma once
 
 #include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "util/smaps.h"
 
@@ -166,6 +168,11 @@ _Static_assert(sizeof(ProbeCall) == 144 && sizeof(ProbeTrim) == 176 && sizeof(Pr
                "layout is the protocol: bump PROBE_PROTO_VERSION");
 _Static_assert(sizeof(SmapsRollup) <= 184 && sizeof(ProbeReply) == 24 + PROBE_DETAIL_MAX + 184,
                "layout is the protocol: bump PROBE_PROTO_VERSION");
+
+/* probe_lock_name() - abstract socket that whoever calls into a process holds meanwhile. It is of the process' number,
+ * start and our PID namespace: pods with hostNetwork share abstract names, and count their processes alike. Return: its
+ * length. */
+socklen_t probe_lock_name(pid_t pid, uint64_t start_ticks, struct sockaddr_un *ret);
 
 const char *probe_result_name(ProbeResult r); /* "ok", "no_safe_thread", ...: stable, for JSON and metrics */
 const char *probe_result_text(ProbeResult r); /* one sentence */

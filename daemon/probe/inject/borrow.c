@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <sys/un.h>
 #include <time.h>
 
 #include "probe/inject/facts.h"
@@ -51,13 +50,11 @@ int borrow_open_memory(Borrow *b) {
 }
 
 int borrow_lock(Borrow *b) {
-        struct sockaddr_un sa = {.sun_family = AF_UNIX};
+        struct sockaddr_un sa;
+        socklen_t len = probe_lock_name(b->pid, b->start_ticks, &sa);
         _cleanup_fd_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        int n = snprintf(sa.sun_path + 1, sizeof(sa.sun_path) - 1, "plateau-call-%d-%llu", b->pid,
-                         (unsigned long long)b->start_ticks);
 
-        if (fd < 0 ||
-            bind(fd, (struct sockaddr *)&sa, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)) < 0)
+        if (fd < 0 || bind(fd, (struct sockaddr *)&sa, len) < 0)
                 return -errno;
         b->lock_fd = take_fd(&fd);
         return 0;

@@ -62,7 +62,8 @@ int borrow_open_memory(Borrow *b) _must_check_;
  * nothing. */
 void borrow_explain(const Borrow *b, char *buf, size_t size);
 
-/* borrow_lock() - one call in flight per target: an abstract socket named after it, gone with this process. Return: 0;
+/* borrow_lock() - one call in flight per target: an abstract socket named after it (probe_lock_name()), gone with this
+ * process. Return: 0;
  * -EADDRINUSE; other negative errno (no abstract sockets here: the scratch mailbox still guards). */
 int borrow_lock(Borrow *b);
 
