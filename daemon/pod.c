@@ -82,7 +82,7 @@ bool pod_is_rotating(const Pod *p) {
 static void tell_api(Pod *p) {
         const KubeView *v = &p->kube_view;
 
-        if (p->api_known && p->told_api == v->api)
+        if ((p->api_known && p->told_api == v->api) || (!v->api && !v->why[0])) /* the latter: not asked yet */
                 return;
         p->api_known = true;
         p->told_api = v->api;

@@ -25,7 +25,7 @@ from faults import Faults, detaches, evicts, hang, mute
 from fleet import CONFIG, PORT, Fleet, cluster
 from lib import wait_until
 
-AT_ONCE = 6
+AT_ONCE = 8
 LEAK = 120 << 20 # past policy.rotate.bytes
 STATES = ('lease_wait', 'surging', 'surging_done', 'wait_ready', 'unready', 'draining', 'terminating')
 

@@ -190,7 +190,9 @@ def spike():
         s.wait('main is started again', lambda: s.pod.container('app').restarts == 1)
         assert 'signalled' in [state for state, _ in s.history()], s.history()
         assert s.pod.container('app').last_exit in (0, 128 + signal.SIGTERM), s.pod.container('app').last_exit
-        s.is_whole(0)
+        s.wait('it is over', lambda: s.state() == 'normal' or not s.object())
+        s.is_whole(len(s.seen) - 1)
+        assert len(s.seen) <= 2, s.seen
 
 
 @tap.deadline(400)
