@@ -6,6 +6,9 @@
 /* An eviction that neither removes nor is refused: the API is away. Not yet near the limit, so a minute may pass. */
 #define TERMINATING_API_USEC (60 * USEC_PER_SEC)
 #define HINT_MAX_USEC        (5 * USEC_PER_MINUTE)
+/* A budget lets go within minutes (somebody else's restart) or not for hours. Out of its Services and drained, a pod
+ * that has no replacement is capacity lost, which a restart in place brings back. */
+#define BUDGET_MAX_USEC (2 * USEC_PER_MINUTE)
 /* A livenessProbe by default: every 10 s, three times, then the grace. */
 #define ALIVE_PROBE_USEC    (45 * USEC_PER_SEC)
 #define YOUNG_DOUBLINGS_MAX 6u
@@ -285,6 +288,10 @@ static bool drained_hint(const Look *l) {
 
 /* ---- TERMINATING ---- */
 
+static bool may_delete(const Look *l) {
+        return l->o->evict_past_budget && l->f->may_delete && l->f->api;
+}
+
 /* No more is to be had by asking. */
 static bool is_stuck(const Look *l) {
         if (is_pending(l))
@@ -295,11 +302,9 @@ static bool is_stuck(const Look *l) {
                 return true;
         if ((is_deadline(l) && l->m->tries >= REFUSED_TRIES) || (l->f->reply == KUBE_REPLY_BUDGET && is_drain_short(l)))
                 return true;
+        if (l->f->reply == KUBE_REPLY_BUDGET && elapsed(l) >= BUDGET_MAX_USEC && !may_be_detached(l) && !may_delete(l))
+                return true;
         return !l->f->api && elapsed(l) >= TERMINATING_API_USEC;
-}
-
-static bool may_delete(const Look *l) {
-        return l->o->evict_past_budget && l->f->may_delete && l->f->api;
 }
 
 static bool is_stuck_deletable(const Look *l) {

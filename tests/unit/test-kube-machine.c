@@ -38,10 +38,15 @@ static void no_rights(World *w) {
 static void budget(World *w) {
         w->budget = true;
         w->strategy = KUBE_STRATEGY_EVICT;
-        w->eta_s = 200;
+        w->eta_s = 130;
+}
+static void budget_for_days(World *w) {
+        by_evict(w);
+        w->budget = true;
 }
 static void past_budget(World *w) {
         budget(w);
+        w->eta_s = 200;
         w->o.evict_past_budget = true;
 }
 static void webhook(World *w) {
@@ -178,7 +183,11 @@ static const Scenario scenarios[] = {
          "0:24 terminating drained, 0:27 signalled refused, 0:30 normal main_restarted"},
         {"the budget is used up until the limit is near: SIGTERM", 3, 300, budget, 0, NULL, 2,
          "0:00 lease_wait armed, 0:02 unready slot, 0:09 draining out_of_traffic, "
-         "0:24 terminating drained, 3:00 signalled refused, 3:03 normal main_restarted"},
+         "0:24 terminating drained, 1:50 signalled refused, 1:53 normal main_restarted"},
+        {"the budget is used up, and the limit far away: out of its Services for minutes, not for hours", 3, 300,
+         budget_for_days, 0, NULL, 2,
+         "0:00 lease_wait armed, 0:02 unready slot, 0:09 draining out_of_traffic, "
+         "0:24 terminating drained, 2:24 signalled refused, 2:27 normal main_restarted"},
         {"the same, and deleting is allowed", 3, 300, past_budget, 0, NULL, 2,
          "0:00 lease_wait armed, 0:02 unready slot, 0:09 draining out_of_traffic, "
          "0:24 terminating drained, 3:00 done removed"},
