@@ -89,7 +89,8 @@ class Scene(Fleet):
     count = 0
     lock = threading.Lock()
 
-    def __init__(self, stage, name, replicas=1, config=None, **options):
+    def __init__(self, stage, name, replicas=1, config=None, ttl='60s', **options):
+        """ttl: of the slots. The shortest, 10s, is lost by whoever gets no processor for some seconds."""
         with Scene.lock:
             Scene.count += 1
             namespace = f'{name.replace("_", "-")}-{Scene.count}'
@@ -100,7 +101,7 @@ class Scene(Fleet):
         wait_until('the CA is published', lambda: stage.api.ask(
             'GET', f'/api/v1/namespaces/{namespace}/configmaps/kube-root-ca.crt')[0] == 200)
         super().__init__(stage.plane, stage.kubelet, name='app', replicas=replicas, namespace=namespace,
-                         config=configured(**(config or {})), **options)
+                         config=configured(**(config or {})), ttl=ttl, **options)
         self.wait_ready()
         self.victim = self.ready()[0]
         self.pod = self.kubelet.pod(self.victim)

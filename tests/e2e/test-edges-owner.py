@@ -215,7 +215,7 @@ def holder_gone():
 
 def holder_paused():
     """A sidecar that was away for longer than its slot lasts stands back when it comes again."""
-    with Scene(World.stage, 'away-slot', replicas=2) as s:
+    with Scene(World.stage, 'away-slot', replicas=2, ttl='10s') as s:
         other = next(n for n in s.ready() if n != s.victim)
         with s.at('wait_ready'):
             s.sidecar().signal(signal.SIGSTOP)

@@ -69,7 +69,7 @@ def test_killed_forgetful():
 
 def away(state, how, deadline_s=120):
     """Until the sidecar says so, then it is back."""
-    with Scene(World.stage, f'away-{state}', ttl='60s') as s:
+    with Scene(World.stage, f'away-{state}') as s:
         with s.at(state):
             before, begin = len(s.told('kube.no_api')), time.monotonic()
             fault = s.faults.add(anything, hang) if how == 'hangs' else s.faults.refuse()
@@ -117,7 +117,7 @@ def test_away_for_long():
 # ---- it is forbidden ----
 
 def forbidden(state):
-    with Scene(World.stage, f'forbidden-{state}') as s:
+    with Scene(World.stage, f'forbidden-{state}', ttl='30s') as s:
         with s.at(state):
             bindings = s.forbid()
             s.wait('it is not allowed any more', lambda: World.stage.plane.as_token(s.token()).ask(
