@@ -4,6 +4,7 @@
 What takes long to make lies in ${PLATEAU_E2E_CACHE:-${XDG_CACHE_HOME:-~/.cache}/plateau-e2e}, outside of the tree, and is
 used again: a base image, an image store with the builder's layers, a kernel, a release build without sanitizers.
 """
+import fcntl
 import os
 import pathlib
 import shutil
@@ -52,8 +53,15 @@ def need(**programs):
 PATH = os.environ.get('PATH', '') + ':/usr/local/sbin:/usr/sbin:/sbin:/usr/lib/podman' # netavark is in the last
 
 
+locks = [] # kept open
+
+
 def release_build():
-    """Folder where plateau is built as it is shipped; ASan's shadow memory is more than a small machine has."""
+    """Folder where plateau is built as it is shipped; ASan's shadow memory is more than a small machine has. It is ours until
+    this process ends: another tree's run builds its own there after that."""
+    if not locks:
+        locks.append(open(cache('build-release.lock'), 'w', encoding='ascii'))
+        fcntl.flock(locks[0], fcntl.LOCK_EX)
     build = cache('build-release')
     if not (build / 'build.ninja').exists():
         shutil.rmtree(build, ignore_errors=True)
