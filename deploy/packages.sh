@@ -72,6 +72,10 @@ PLATEAU_PROGRAM_DEPS=(
 PLATEAU_E2E_DEPS=(
         '?cmd:openssl=openssl'
         '?cmd:unshare=util-linux'
+)
+
+# tests/run --containers: podman, and a machine with cgroup v2.
+PLATEAU_CONTAINER_DEPS=(
         '?cmd:podman=podman'
         '?cmd:buildah=buildah'
         '?cmd:runc=runc'
