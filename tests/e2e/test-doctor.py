@@ -10,7 +10,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'
 import yaml
 
 import tap # pylint: disable=wrong-import-position
-from fleet import DEPLOY, NAMESPACE, Fleet, cluster # pylint: disable=wrong-import-position
+from fleet import DEPLOY, NAMESPACE, Fleet, cluster, main as fleet_main # pylint: disable=wrong-import-position
 from lib import wait_until # pylint: disable=wrong-import-position
 
 PLATEAU, PROBE = os.environ['PLATEAU'], os.environ['PLATEAU_PROBE']
@@ -119,4 +119,5 @@ def test_tiers():
         assert found['slots', 'leases']['mark'] == 'half' and found['slots', 'leases']['text'].startswith('1 of 2'), found
 
 
-tap.main(globals())
+if __name__ == '__main__':
+    fleet_main(lambda: tap.main(globals()))

@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tap # pylint: disable=wrong-import-position
 from faults import evicts # pylint: disable=wrong-import-position
-from fleet import DEPLOY # pylint: disable=wrong-import-position
+from fleet import DEPLOY, main as fleet_main # pylint: disable=wrong-import-position
 from kubelet import Container # pylint: disable=wrong-import-position
 from scene import Scene, Stage, together # pylint: disable=wrong-import-position
 
@@ -318,4 +318,4 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    fleet_main(main)

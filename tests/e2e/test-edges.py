@@ -31,6 +31,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tap # pylint: disable=wrong-import-position
 from faults import answer, anything, detaches, evicts, hang, lost, mute, patches # pylint: disable=wrong-import-position
+from fleet import main as fleet_main # pylint: disable=wrong-import-position
 from kubelet import write_file # pylint: disable=wrong-import-position
 from scene import STATES, Scene, Stage, time, together # pylint: disable=wrong-import-position
 
@@ -309,4 +310,4 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    fleet_main(main)

@@ -8,7 +8,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'integration'))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tap # pylint: disable=wrong-import-position
-from fleet import CONFIG, NAMESPACE, Fleet, cluster # pylint: disable=wrong-import-position
+from fleet import CONFIG, NAMESPACE, Fleet, cluster, main as fleet_main # pylint: disable=wrong-import-position
 from lib import Receiver # pylint: disable=wrong-import-position
 
 EVIDENCE = CONFIG.replace('startup_grace: 0', 'startup_grace: 0\n  last_moment: none') \
@@ -78,4 +78,4 @@ def test_alert_reclaim_rotation():
 
 
 if __name__ == '__main__':
-    tap.main(globals())
+    fleet_main(lambda: tap.main(globals()))

@@ -7,7 +7,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'integration'))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tap # pylint: disable=wrong-import-position
-from fleet import Fleet, cluster # pylint: disable=wrong-import-position
+from fleet import Fleet, cluster, main as fleet_main # pylint: disable=wrong-import-position
 
 ROTATIONS = int(os.environ.get('PLATEAU_E2E_ROTATIONS', '20'))
 
@@ -62,4 +62,4 @@ def test_single():
 
 
 if __name__ == '__main__':
-    tap.main(globals())
+    fleet_main(lambda: tap.main(globals()))

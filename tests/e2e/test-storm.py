@@ -13,7 +13,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'integration'))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tap # pylint: disable=wrong-import-position
-from fleet import NAMESPACE, ApiError, Fleet, cluster # pylint: disable=wrong-import-position
+from fleet import NAMESPACE, ApiError, Fleet, cluster, main as fleet_main # pylint: disable=wrong-import-position
 
 PODS = int(os.environ.get('PLATEAU_E2E_PODS', '30'))
 SLOTS = 2
@@ -100,4 +100,4 @@ def test_storm():
 
 
 if __name__ == '__main__':
-    tap.main(globals())
+    fleet_main(lambda: tap.main(globals()))
