@@ -4,6 +4,7 @@
 The main container frees nearly all that it allocates, 3 MB/s in pieces that stay with it: killed at its limit without us.
 Where the sidecar may call into it, seven parts of eight come back (the eighth lies on pages with something in use).
 """
+import os
 import concurrent.futures
 import functools
 import gzip
@@ -16,7 +17,7 @@ from podlib import Pod, Podman
 import tap
 from lib import get, wait_until
 
-MKGROW = sys.argv[1]
+MKGROW = os.path.abspath(sys.argv[1]) # what copies it is elsewhere
 MIB = 1 << 20
 GROW = 'fragment-trimmable 6 step_kib=512'
 IMAGE_MAX_BYTES = 10 * 1000 * 1000
