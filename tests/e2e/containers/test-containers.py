@@ -4,10 +4,10 @@
 The main container frees nearly all that it allocates, 3 MB/s in pieces that stay with it: killed at its limit without us.
 Where the sidecar may call into it, seven parts of eight come back (the eighth lies on pages with something in use).
 """
-import os
 import concurrent.futures
 import functools
 import gzip
+import os
 import re
 import sys
 import tarfile
